@@ -1,0 +1,169 @@
+/* data: id maps, weights of interaction types, readers of outside formats,
+ * datasets and their splits. */
+#ifndef RECSYSD_DATA_H
+#define RECSYSD_DATA_H
+
+#include <stdio.h>
+
+#include "recsysd/base.h"
+#include "recsysd/linalg.h"
+#include "recsysd/store.h"
+
+/* ---- id maps (idmap.c) ------------------------------------------------------ */
+
+/* Text id -> dense index and back. Ids are copied. Keyed hash: a client cannot aim at collisions.
+ * threads: many readers or one writer; the owner locks. */
+struct rec_idmap;
+struct rec_idmap *rec_idmap_create(void);
+void rec_idmap_destroy(struct rec_idmap **map);
+uint32_t rec_idmap_find(const struct rec_idmap *map, const char *id,
+                        size_t bytes); /* REC_STORE_NONE */
+/* Binds id to index (any order, gaps allowed); replaces an older binding of the same id. */
+enum rec_status rec_idmap_bind(struct rec_idmap *map, const char *id, size_t bytes, uint32_t index,
+                               struct rec_error *err);
+/* The id's index, a new one (count) when it is not there. */
+enum rec_status rec_idmap_intern(struct rec_idmap *map, const char *id, size_t bytes,
+                                 uint32_t *index, struct rec_error *err);
+void rec_idmap_remove(struct rec_idmap *map, const char *id, size_t bytes);
+const char *rec_idmap_id(const struct rec_idmap *map, uint32_t index); /* NULL: none bound */
+uint32_t rec_idmap_count(const struct rec_idmap *map); /* highest index bound so far + 1 */
+
+/* ---- weights of types (weights.c) -------------------------------------------- */
+
+/* How much an interaction says. A `rating` from rating_min on has its type's weight; below it the
+ * item is seen but not liked, and what the user did with it before no longer counts as liked. */
+struct rec_weights {
+    struct {
+        char name[REC_TYPE_BYTES_MAX + 1];
+        float weight; /* >= 0; 0: seen, says nothing */
+    } type[REC_TYPES_MAX];
+    size_t count;
+    double rating_min;
+};
+/* view .2, click .3, to_cart .6, favorite 1, order 1, rating 1; rating_min 4 */
+void rec_weights_defaults(struct rec_weights *weights);
+/* "view=0.2,order=1": replaces or adds. BAD_INPUT names the type, the value, the range. */
+enum rec_status rec_weights_set(struct rec_weights *weights, const char *text,
+                                struct rec_error *err);
+bool rec_weights_known(const struct rec_weights *weights, const char *type);
+/* The weight of one interaction, or REC_WEIGHT_DISLIKED. Unknown types weigh 0. */
+#define REC_WEIGHT_DISLIKED (-1.0f)
+float rec_weights_of(const struct rec_weights *weights, const char *type, double value);
+
+/* ---- readers of outside formats (read_*.c) ------------------------------------ */
+
+enum rec_format {
+    REC_FORMAT_MOVIELENS,
+    REC_FORMAT_MOVIELENS_1M,
+    REC_FORMAT_CSV,
+    REC_FORMAT_NDJSON
+};
+enum rec_status rec_format_parse(const char *name, enum rec_format *out, struct rec_error *err);
+
+/* A bad row that was skipped. */
+struct rec_bad_row {
+    const char *file;
+    uint64_t line;
+    char text[300]; /* column and reason */
+};
+
+struct rec_read_options {
+    enum rec_format format;
+    const char *path;    /* a directory for the MovieLens formats, else a file; "-": stdin */
+    const char *columns; /* CSV: "user=userId,item=movieId,value=rating,timestamp=ts,type=event" */
+    const char *default_type; /* CSV without a type column: "rating" when there is a value column,
+                                 else "view" */
+    uint64_t skip_bad_max;    /* more bad rows than this stop the reading */
+    int64_t now;              /* timestamp of rows that have none; bound for future ones */
+    /* Batches, in file order; pointers are good during the call. */
+    enum rec_status (*rows)(void *context, const struct rec_interaction *rows, size_t count,
+                            struct rec_error *err);
+    enum rec_status (*items)(void *context, const struct rec_item *items, size_t count,
+                             struct rec_error *err);           /* NULL: catalogue not wanted */
+    void (*bad)(void *context, const struct rec_bad_row *bad); /* NULL: not wanted */
+    /* bytes read so far and in all (0: unknown), about ten times a second */
+    void (*progress)(void *context, uint64_t rows, uint64_t bytes, uint64_t bytes_total);
+    void *context;
+};
+/* errors: BAD_INPUT "ratings.csv:17: column rating: 'abc' is not a number"; IO with the path. */
+enum rec_status rec_read(const struct rec_read_options *options, struct rec_error *err);
+
+/* One line of NDJSON, the same shape as an element of POST /interactions. JSON is the caller's
+ * parser's business: app sets it (codec.c), so that jansson stays in one room. */
+typedef enum rec_status (*rec_ndjson_fn)(void *context, const char *line, size_t bytes,
+                                         struct rec_interaction *out, struct rec_error *err);
+void rec_read_set_ndjson(rec_ndjson_fn fn, void *context);
+
+/* ---- datasets (dataset.c) -------------------------------------------------------- */
+
+/* Everybody's events, by user, oldest first (file order on equal times). Weights are resolved: >=
+ * 0; 0 is seen but not liked. Immutable once made. */
+struct rec_dataset {
+    uint32_t users, items;
+    uint64_t *offset; /* [users + 1] */
+    uint32_t *item;   /* [offset[users]] */
+    float *weight;    /* [offset[users]] */
+    uint32_t *time;   /* [offset[users]] Unix seconds */
+};
+
+/* One consistent snapshot of the store. *sequence (may be NULL): rows ever recorded, as of it. */
+enum rec_status rec_dataset_load(struct rec_store *store, const struct rec_weights *weights,
+                                 uint64_t *recorded, struct rec_dataset **out,
+                                 struct rec_error *err);
+
+/* From files, without a store. Users are numbered in order of appearance; ids by the maps
+ * (may be NULL). Used by evaluate and by tests. */
+enum rec_status rec_dataset_read(const struct rec_read_options *options,
+                                 const struct rec_weights *weights, struct rec_idmap *users,
+                                 struct rec_idmap *items, struct rec_dataset **out,
+                                 struct rec_error *err);
+
+/* From arrays in any order: sorted stably by user, then time. */
+struct rec_dataset_row {
+    uint32_t user, item, time;
+    float weight;
+};
+enum rec_status rec_dataset_from_rows(const struct rec_dataset_row *rows, size_t count,
+                                      uint32_t users, uint32_t items, struct rec_dataset **out,
+                                      struct rec_error *err);
+void rec_dataset_destroy(struct rec_dataset **dataset);
+
+/* users x items: weights of one pair added up, pairs of weight 0 left out. */
+enum rec_status rec_dataset_matrix(const struct rec_dataset *dataset, struct rec_csr **out,
+                                   struct rec_error *err);
+
+/* Applies one more event to a history under the rule of rec_weights: keeps time order, and a
+ * DISLIKED event clears the weight of earlier events of its item. events [count + 1 of room] */
+struct rec_event {
+    uint32_t item;
+    float weight;
+    uint32_t time;
+};
+void rec_event_insert(struct rec_event *events, size_t count, struct rec_event event);
+
+/* ---- splits (split.c) --------------------------------------------------------------- */
+
+/* What is fitted, what is known of each tested user, and what is held out. */
+struct rec_split {
+    struct rec_dataset *train;   /* what models are fitted on */
+    struct rec_dataset *history; /* what is known of each user at test time; may be == train */
+    struct rec_csr *seen;        /* users x items never recommended (value unused) */
+    struct rec_csr *validation;  /* users x items relevant; NULL: none */
+    struct rec_csr *test;        /* users x items relevant */
+};
+
+struct rec_split_options {
+    enum { REC_SPLIT_LEAVE_LAST, REC_SPLIT_GLOBAL_TIME } kind;
+    uint32_t test_last, validation_last; /* LEAVE_LAST: how many events, counted from the end */
+    uint32_t user_events_min;            /* users with fewer stay whole in train */
+    bool positives_only;     /* count and split only events of weight > 0; the rest stays in train
+                                (seen) */
+    double quantile;         /* GLOBAL_TIME: train is <= this quantile of all times */
+    uint32_t test_users_max; /* users at or above this index are not tested; 0: all are */
+};
+enum rec_status rec_split_make(const struct rec_dataset *dataset,
+                               const struct rec_split_options *options, struct rec_split **out,
+                               struct rec_error *err);
+void rec_split_destroy(struct rec_split **split);
+
+#endif

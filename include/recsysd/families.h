@@ -1,0 +1,14 @@
+/* families: the list of model families. A new family is families/<name>.c, its
+ * line here and its line in list.c. */
+#ifndef RECSYSD_FAMILIES_H
+#define RECSYSD_FAMILIES_H
+
+#include "recsysd/model.h"
+
+extern const struct rec_family rec_popularity_family;
+extern const struct rec_family rec_als_family;
+
+/* NULL-terminated. */
+extern const struct rec_family *const rec_families[];
+
+#endif

@@ -1,0 +1,85 @@
+/* linalg: sparse rows, dense kernels and their definitions, small Cholesky
+ * systems, top-K. Numbers are float, sums that judge are double. */
+#ifndef RECSYSD_LINALG_H
+#define RECSYSD_LINALG_H
+
+#include "recsysd/base.h"
+
+/* ---- compressed sparse rows (csr.c) ------------------------------------- */
+
+/* Within a row columns rise strictly. One allocation each; offset[0] is 0. */
+struct rec_csr {
+    uint32_t rows, cols;
+    uint64_t *offset; /* [rows + 1] */
+    uint32_t *column; /* [offset[rows]] */
+    float *value;     /* [offset[rows]] */
+};
+
+enum rec_status rec_csr_create(uint32_t rows, uint32_t cols, uint64_t entries, struct rec_csr **out,
+                               struct rec_error *err);
+void rec_csr_destroy(struct rec_csr **csr);
+enum rec_status rec_csr_transpose(const struct rec_csr *csr, struct rec_csr **out,
+                                  struct rec_error *err);
+uint64_t rec_csr_entries(const struct rec_csr *csr);
+
+/* ---- kernels (kernels.c chooses; kernels_ref.c defines) ------------------ */
+
+/* Picks the fastest variant of each kernel this processor runs: ref, portable,
+ * avx2 or avx512; the environment variable REC_KERNELS forces one. Idempotent; call before
+ * the first kernel. BAD_INPUT when REC_KERNELS names no variant, or one this processor lacks. */
+enum rec_status rec_kernels_init(struct rec_error *err);
+const char *rec_kernels_name(void);
+
+float rec_kernels_dot(const float *x, const float *y, size_t n);
+void rec_kernels_axpy(float a, const float *x, float *y, size_t n); /* y += a x */
+
+/* scores[r] = rows[r] . x ; rows [count x n] row-major, x [n] */
+void rec_kernels_rows_dot(const float *rows, size_t count, size_t n, const float *x, float *scores);
+
+/* A += sum_r weight[r] row_r row_rᵀ for the rows listed, lower triangle.
+ * shapes: factors [? x n] row-major, index [count], weight [count] (NULL: all 1), A [n x n]
+ * row-major; index NULL means rows 0..count-1 */
+void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
+                           size_t count, size_t n, float *A);
+
+/* ---- small dense systems (cholesky.c) ------------------------------------ */
+
+/* Factors the symmetric positive definite A [n x n] (lower triangle read and
+ * overwritten by L). False when a pivot is not positive. */
+bool rec_cholesky_factor(float *A, size_t n);
+/* Solves L Lᵀ x = b in place. */
+void rec_cholesky_solve(const float *L, size_t n, float *b);
+
+/* ---- dense matrices through BLAS (dense.c) -------------------------------- */
+
+/* One-thread BLAS, for ever: our own pool is the parallelism. Refuses to go on
+ * with an OpenBLAS that is not the pthread build. Call first thing in main. */
+enum rec_status rec_dense_init(struct rec_error *err);
+const char *rec_dense_corename(void); /* the OpenBLAS kernel set in use */
+
+/* C [m x n] = alpha A [m x k] B [k x n] + beta C, row-major; each optionally transposed. */
+void rec_dense_gemm(bool a_transposed, bool b_transposed, size_t m, size_t n, size_t k, float alpha,
+                    const float *A, size_t lda, const float *B, size_t ldb, float beta, float *C,
+                    size_t ldc);
+
+/* ---- top-K (topk.c) ------------------------------------------------------- */
+
+struct rec_ranked {
+    uint32_t item;
+    float score;
+};
+
+/* A bounded heap: keeps the k best by score, ties to the lower item. */
+struct rec_topk {
+    struct rec_ranked *kept; /* [k], the caller's */
+    size_t k, count;
+};
+void rec_topk_init(struct rec_topk *top, struct rec_ranked *kept, size_t k);
+
+/* Offers items first .. first+count-1 with their scores. mask: one bit an item, bit i of word
+ * i/64 is item i of the whole catalogue, 1 = eligible; NULL: all are. NaN never enters. */
+void rec_topk_scan(struct rec_topk *top, const float *scores, uint32_t first, uint32_t count,
+                   const uint64_t *mask);
+void rec_topk_finish(struct rec_topk *top); /* kept[0..count) sorted best first */
+
+#endif

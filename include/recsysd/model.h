@@ -1,0 +1,226 @@
+/* model: the contract of every model family, parameter tables, model files, and
+ * the slot that says which generation is live.
+ *
+ * A model answers for a history, not for a user row: trained users, new users
+ * and anonymous sessions take one path. It does so in two steps. `query` turns
+ * a history into a query vector (a fold-in: user factors, an encoder's output,
+ * the sum of an item-item matrix's rows). `score` scores a block of items for
+ * one or several queries. The split lets the caller keep a query until the
+ * history changes, score several users in one pass over the items, and mask and
+ * rank block by block; no family knows of any of it.
+ *
+ * A fitted model is a set of named tensors and its parameters, nothing else, so
+ * saving and loading are the same for every family (modelfile.c). */
+#ifndef RECSYSD_MODEL_H
+#define RECSYSD_MODEL_H
+
+#include "recsysd/base.h"
+#include "recsysd/linalg.h"
+
+struct rec_dataset; /* data.h; families read it, this room does not */
+
+/* ---- parameters (params.c) ------------------------------------------------------ */
+
+enum rec_param_type { REC_PARAM_INT, REC_PARAM_FLOAT, REC_PARAM_BOOL, REC_PARAM_CHOICE };
+
+/* One row of a family's table; the command line, the API, the tuner and the docs read it. */
+struct rec_param {
+    const char *name;
+    enum rec_param_type type;
+    double min, max;            /* INT, FLOAT: inclusive */
+    bool log_scale;             /* how a tuner should sample it */
+    double standard;            /* the default; for CHOICE the index */
+    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *help;           /* one line */
+};
+
+struct rec_params {
+    const struct rec_param *table;
+    size_t count;
+    double value[REC_PARAMS_MAX];
+};
+
+void rec_params_defaults(const struct rec_param *table, size_t count, struct rec_params *out);
+/* "factors=64". BAD_INPUT: unknown name with the nearest known one; or the name, the value, the
+ * range. */
+enum rec_status rec_params_set(struct rec_params *params, const char *assignment,
+                               struct rec_error *err);
+double rec_params_get(const struct rec_params *params,
+                      const char *name); /* name must be in the table */
+/* "factors=64 regularization=0.01 ...", all of them, in table order; reads back to the same values.
+ */
+size_t rec_params_write(const struct rec_params *params, char *out, size_t cap);
+
+/* ---- tensors (tensors.c) ----------------------------------------------------------- */
+
+enum rec_tensor_type { REC_TENSOR_F32, REC_TENSOR_U32, REC_TENSOR_U64, REC_TENSOR_U8 };
+
+struct rec_tensor {
+    char name[32];
+    enum rec_tensor_type type;
+    uint64_t rows, cols; /* row-major */
+    void *data;          /* 64-byte aligned */
+};
+
+/* What a fitted model consists of. */
+struct rec_tensors {
+    struct rec_tensor tensor[REC_TENSORS_MAX];
+    size_t count;
+    void *block; /* when read from a file: the one block all data point into; else NULL */
+};
+/* A zeroed rows x cols tensor, owned by the set; its data in *data. */
+enum rec_status rec_tensors_add(struct rec_tensors *tensors, const char *name,
+                                enum rec_tensor_type type, uint64_t rows, uint64_t cols,
+                                void **data, struct rec_error *err);
+/* The tensor of this name; CORRUPT when it is missing or differs in type or shape
+ * (rows or cols 0: any). */
+enum rec_status rec_tensors_get(const struct rec_tensors *tensors, const char *name,
+                                enum rec_tensor_type type, uint64_t rows, uint64_t cols,
+                                const struct rec_tensor **out, struct rec_error *err);
+void rec_tensors_finish(struct rec_tensors *tensors); /* frees the data; repeated calls are fine */
+
+/* ---- the contract ------------------------------------------------------------------- */
+
+struct rec_event; /* data.h: item, weight >= 0, time */
+
+struct rec_history {
+    const struct rec_event
+        *events; /* oldest first; items may repeat, and may be newer than the model */
+    size_t count;
+    uint32_t user; /* the store's index, or UINT32_MAX */
+};
+
+struct rec_fit {
+    const struct rec_dataset *data;
+    const struct rec_params *params;
+    uint64_t seed;
+    struct rec_pool *pool;               /* NULL: one thread */
+    const struct rec_progress *progress; /* NULL fine */
+};
+
+struct rec_model;
+
+struct rec_family {
+    const char *name; /* as in config, model files and the API */
+    const char *help; /* one line */
+    const struct rec_param *params;
+    size_t param_count;
+    bool ignores_history; /* everyone gets the same scores: lists say "source": "popular" */
+
+    /* Learns. Fills the empty set *out; on failure finishes it.
+     * errors: NO_MEMORY, CANCELLED, BAD_INPUT (data it cannot learn from, with the figure).
+     * Same data, params, seed: same bits, for any number of threads. */
+    enum rec_status (*fit)(const struct rec_fit *fit, struct rec_tensors *out,
+                           struct rec_error *err);
+
+    /* Makes a model of tensors that fit made, or that a file brought: those are hostile until
+     * checked (shapes, index ranges, finite values). Fills model->query_floats, scratch_floats
+     * and self; model's other fields are set. Frees nothing of model on failure. */
+    enum rec_status (*open)(struct rec_model *model, struct rec_error *err);
+    void (*close)(struct rec_model *model); /* frees self; NULL when there is none */
+
+    /* query [model->query_floats] for a history. Events of items the model does not know, and of
+     * weight 0, are passed over. False: nothing in the history says anything (empty, all unknown):
+     * the caller answers with popular items; the query is then all zero. scratch
+     * [model->scratch_floats]. Must not allocate, block or fail: it runs inside requests. */
+    bool (*query)(const struct rec_model *model, const struct rec_history *history, float *query,
+                  float *scratch);
+
+    /* scores [n x count] of items first .. first+count-1 for queries [n x query_floats]. All
+     * finite; higher is better. The same bits whatever n and whatever the blocks are. */
+    void (*score)(const struct rec_model *model, const float *queries, size_t n, uint32_t first,
+                  uint32_t count, float *scores);
+
+    /* scores [count]: how alike items first .. are to `item` (< model->items). Symmetric where
+     * the family's measure is. Its own score is not special: the caller leaves `item` out. */
+    void (*similar)(const struct rec_model *model, uint32_t item, uint32_t first, uint32_t count,
+                    float *scores);
+
+    /* shares [n x history->count]: how much each event of the history adds to the score of each of
+     * items [n]; a row adds up to the score. NULL where the score does not split. */
+    void (*explain)(const struct rec_model *model, const struct rec_history *history,
+                    const uint32_t *items, size_t n, float *shares, float *scratch);
+};
+
+/* Immutable once made, so any thread may score with it. */
+struct rec_model {
+    const struct rec_family *family;
+    uint32_t items; /* items 0 .. items-1 are known to it */
+    struct rec_params params;
+    struct rec_tensors tensors;
+    size_t query_floats;
+    size_t scratch_floats;
+    void *self; /* the family's own caches */
+};
+
+/* Fits and opens: the one way to train. Checks the data for what no family can use (no items, no
+ * event of weight > 0: BAD_INPUT saying so). */
+enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
+                              struct rec_model **out, struct rec_error *err);
+void rec_model_destroy(struct rec_model **model);
+
+/* The family of that name in a NULL-terminated list. BAD_INPUT with the nearest name. */
+enum rec_status rec_family_find(const struct rec_family *const *families, const char *name,
+                                const struct rec_family **out, struct rec_error *err);
+
+/* ---- model files (modelfile.c) ---------------------------------------------------------- */
+
+/* What a file says about its model, beside the tensors. */
+struct rec_model_info {
+    char version[64];  /* "20261122T101500Z-als-5f3a": made at save time by whoever saves */
+    char database[33]; /* identity of the store it was trained on */
+    char family[32];
+    char parameters[512];
+    char metrics[1024]; /* a JSON object as text, or empty */
+    uint32_t items;     /* catalogue size at training */
+    uint64_t recorded;  /* the store's rows ever recorded, at training */
+    int64_t trained_at; /* Unix seconds */
+    uint64_t bytes;     /* of the file; filled by reading */
+};
+
+/* Writes to PATH.tmp, fsyncs, renames over path, fsyncs the folder. */
+enum rec_status rec_modelfile_save(const struct rec_model *model, const struct rec_model_info *info,
+                                   const char *path, struct rec_error *err);
+/* Only the header. errors: as load. */
+enum rec_status rec_modelfile_info(const char *path, struct rec_model_info *out,
+                                   struct rec_error *err);
+/* errors: IO, NOT_FOUND (no file); CORRUPT naming what is wrong: not a model file, truncated, a
+ * checksum (which section), other byte order, a newer format, another database (both identities),
+ * more items than the catalogue has. database NULL: any; catalogue_items 0: any. */
+enum rec_status rec_modelfile_load(const char *path, const struct rec_family *const *families,
+                                   const char *database, uint32_t catalogue_items,
+                                   struct rec_model **out, struct rec_model_info *info,
+                                   struct rec_error *err);
+
+/* ---- the slot (slot.c) --------------------------------------------------------------------- */
+
+/* What one publish makes live. */
+struct rec_generation {
+    struct rec_model *model;
+    struct rec_model_info info;
+    uint64_t serial;  /* 1, 2, ... given by publish */
+    uint32_t holders; /* slot.c only, under its lock */
+};
+struct rec_slot;
+
+/* Takes *model (leaves NULL). NULL when out of memory: then *model is untouched. */
+struct rec_generation *rec_generation_create(struct rec_model **model,
+                                             const struct rec_model_info *info);
+void rec_generation_destroy(struct rec_generation **generation); /* one that was never published */
+
+struct rec_slot *rec_slot_create(void); /* NULL when out of memory */
+/* Call after the last holder has released. NULL is fine. */
+void rec_slot_destroy(struct rec_slot **slot);
+
+/* The live generation, held alive until rec_slot_release().
+ * errors:  NULL when nothing has been published
+ * threads: any; holds a mutex for a pointer copy, never for a score */
+struct rec_generation *rec_slot_acquire(struct rec_slot *slot);
+/* Gives back what acquire returned and sets *generation to NULL. NULL is fine. The last holder of a
+ * replaced generation destroys it, outside the lock. */
+void rec_slot_release(struct rec_slot *slot, struct rec_generation **generation);
+/* Makes *generation live. Takes ownership: *generation becomes NULL. Requests in flight keep what
+ * they acquired. Cannot fail: everything that can fail belongs before this call. */
+void rec_slot_publish(struct rec_slot *slot, struct rec_generation **generation);
+
+#endif

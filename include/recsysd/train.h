@@ -1,0 +1,116 @@
+/* train: one training run, the scheduler of runs, and the model versions kept on disk. */
+#ifndef RECSYSD_TRAIN_H
+#define RECSYSD_TRAIN_H
+
+#include "recsysd/base.h"
+#include "recsysd/data.h"
+#include "recsysd/eval.h"
+#include "recsysd/families.h"
+#include "recsysd/model.h"
+#include "recsysd/store.h"
+
+/* ---- versions (versions.c) --------------------------------------------------------- */
+
+/* MODEL is the file that says which model is live: it is read at start and on reload, and
+ * replaced (rename) by every publish. MODEL.versions/ keeps the last `keep` published ones. */
+struct rec_versions_options {
+    const char *model_path;
+    size_t keep;             /* >= 1 */
+    struct rec_store *store; /* borrowed: identity and catalogue size a file must fit */
+    struct rec_slot *slot;   /* borrowed */
+};
+struct rec_versions;
+enum rec_status rec_versions_create(const struct rec_versions_options *options,
+                                    struct rec_versions **out, struct rec_error *err);
+void rec_versions_destroy(struct rec_versions **versions);
+
+/* Reads MODEL and makes it live. NOT_FOUND: no file there; otherwise as rec_modelfile_load; the
+ * live model is untouched on failure. *info may be NULL. */
+enum rec_status rec_versions_reload(struct rec_versions *versions, struct rec_model_info *info,
+                                    struct rec_error *err);
+/* Saves, keeps, prunes, replaces MODEL and makes it live. Takes *model. info: family, parameters,
+ * metrics, recorded and items are the caller's; version, database and trained_at are filled here.
+ */
+enum rec_status rec_versions_publish(struct rec_versions *versions, struct rec_model **model,
+                                     struct rec_model_info *info, struct rec_error *err);
+/* Makes a kept version live again (rollback), also as MODEL. NOT_FOUND. */
+enum rec_status rec_versions_activate(struct rec_versions *versions, const char *version,
+                                      struct rec_model_info *info, struct rec_error *err);
+/* Newest first; files that cannot be read are left out. *count in: capacity; out: how many.
+ * live: the version live now, or "". */
+enum rec_status rec_versions_list(struct rec_versions *versions, struct rec_model_info *out,
+                                  size_t *count, char live[64], struct rec_error *err);
+
+/* ---- one run (run.c) ------------------------------------------------------------------- */
+
+struct rec_train_spec {
+    const struct rec_family *family;
+    struct rec_params params;
+    uint64_t seed;
+    bool judge; /* hold out, fit, compare with the live model; false: fit on all data at once */
+    double tolerance; /* a candidate below live NDCG@10 x (1 - tolerance) is not better */
+    bool refit;       /* fit again on all data before publishing */
+};
+struct rec_train_result {
+    char metrics[1024]; /* {"candidate": {...}, "live": {...}} */
+    char version[64];
+    double fit_s;
+};
+/* snapshot, split, fit, judge, refit, save, publish. NOT_BETTER is a finished run that
+ * changed nothing. versions NULL: stop after fitting and hand the model to *model instead.
+ * info (may be NULL): filled but for version. */
+struct rec_train_context {
+    struct rec_store *store;
+    const struct rec_weights *weights;
+    struct rec_slot *slot; /* NULL: nothing live to judge against */
+    struct rec_versions *versions;
+    struct rec_pool *pool;
+    const struct rec_progress *progress;
+};
+enum rec_status rec_train_run(const struct rec_train_context *context,
+                              const struct rec_train_spec *spec, struct rec_train_result *result,
+                              struct rec_model **model, struct rec_model_info *info,
+                              struct rec_error *err);
+
+/* ---- the scheduler (scheduler.c) ---------------------------------------------------------- */
+
+struct rec_scheduler_options {
+    struct rec_store *store;
+    struct rec_slot *slot;
+    struct rec_versions *versions;
+    const struct rec_weights *weights;
+    size_t threads; /* of one run; background priority */
+    double tolerance;
+    const char *family;      /* what automatic runs train */
+    const char *parameters;  /* "factors=64 ..." or "" */
+    unsigned every_minutes;  /* 0: never */
+    uint64_t after_recorded; /* start after this many new interactions; 0: never */
+};
+struct rec_scheduler;
+enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options,
+                                     struct rec_scheduler **out, struct rec_error *err);
+/* Cancels the run, waits for it, marks what waits as cancelled. */
+void rec_scheduler_destroy(struct rec_scheduler **scheduler);
+
+/* A job as people see it: the stored row and where it is now. */
+struct rec_job {
+    struct rec_run_row row;
+    char phase[32];
+    double fraction; /* of the whole run, 0 .. 1 */
+    double loss;     /* NAN: none */
+    double eta_s;    /* NAN: not known */
+};
+/* family NULL or "": the configured one; assignments [count]: "factors=64".
+ * errors: BAD_INPUT (names), BUSY (REC_JOBS_QUEUED_MAX waiting) */
+enum rec_status rec_scheduler_submit(struct rec_scheduler *scheduler, const char *family,
+                                     const char *const *assignments, size_t count, bool force,
+                                     uint64_t *id, struct rec_error *err);
+enum rec_status rec_scheduler_get(struct rec_scheduler *scheduler, uint64_t id, struct rec_job *out,
+                                  struct rec_error *err);
+enum rec_status rec_scheduler_list(struct rec_scheduler *scheduler, struct rec_job *out,
+                                   size_t *count, struct rec_error *err);
+/* Asks it to stop; the state follows. CONFLICT when it has ended already; NOT_FOUND. */
+enum rec_status rec_scheduler_cancel(struct rec_scheduler *scheduler, uint64_t id,
+                                     struct rec_error *err);
+
+#endif
