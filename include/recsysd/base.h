@@ -50,7 +50,7 @@ const char *rec_error_name(enum rec_status status); /* "bad_input", static */
 
 /* ---- allocation (alloc.c) ----------------------------------------------- */
 
-/* All zeroed, 64-byte aligned, NULL when out of memory or when the size
+/* All zeroed; 64-byte aligned from 1 KiB on; NULL when out of memory or when the size
  * overflows. threads: any. Free with rec_alloc_free, which takes NULL. */
 void *rec_alloc_array(size_t count, size_t size);
 void *rec_alloc_extra(size_t head_bytes, size_t count, size_t size); /* struct + flexible array */
