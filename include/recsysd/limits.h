@@ -29,6 +29,7 @@ enum {
     REC_PAGE_DEFAULT = 50,
     REC_PAGE_MAX = 500,
     REC_BECAUSE_MAX = 10,
+    REC_BECAUSE_TOTAL_MAX = 1 << 16, /* reasons in one list, shared evenly by its items */
     REC_JSON_DEPTH_MAX = 16,
 
     /* Of a user's history, scoring reads the newest this many events: it bounds

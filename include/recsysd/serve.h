@@ -54,11 +54,12 @@ struct rec_recommended {
     char model[32], version[64];
     uint64_t serial;          /* of the generation; 0 for live popularity */
     bool personal;            /* "source" */
-    uint64_t history_version; /* 0: unknown user */
+    uint64_t history_version; /* interactions recorded for the user; 0: unknown user */
     const struct rec_ranked *items;
     size_t count;
     const struct rec_because
-        *because;                   /* items' reasons, one after the other, largest share first */
+        *because; /* items' reasons: one per item of the history with a share, largest first; only
+                     the REC_BECAUSE_TOTAL_MAX / count largest of each */
     const uint32_t *because_offset; /* [count + 1]; NULL: not explained */
 };
 
@@ -69,7 +70,9 @@ enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
                                   const struct rec_recommend_query *query,
                                   struct rec_recommended *out, struct rec_error *err);
 
-/* What an ETag of this user's list is made of, without making the list. */
+/* What an ETag of this user's personal list is made of, without making the list: while the three
+ * stay the same, so does the list (not so a list of live popularity: serial 0). catalogue_version
+ * differs from one process to the next. 0: nothing published; unknown user. */
 void rec_recommend_versions(struct rec_serve *serve, const char *user_id, uint64_t *serial,
                             uint64_t *history_version, uint64_t *catalogue_version);
 
@@ -90,15 +93,18 @@ enum rec_status rec_record_submit(struct rec_serve *serve, struct rec_write *wri
 
 /* ---- catalogue (catalogue.c) --------------------------------------------------------------- */
 
-/* The item ids and titles of a list as JSON fragments, escaped once when the item was stored:
- * `"item_id":"7","title":"..."`. Calls fn for each item in order, under one read lock: fn copies.
- */
+/* The item ids and titles of a list as JSON fragments, escaped once when the item was stored. The
+ * id's is `"item_id":"7"`, the title's `"title":"..."`, or 0 bytes when there is none. Calls fn for
+ * each item in order, under one read lock: fn copies. items: the first uint32_t of elements
+ * stride_bytes apart. */
 typedef void (*rec_catalogue_fn)(void *context, size_t position, const char *id_json,
                                  size_t id_bytes, const char *title_json, size_t title_bytes);
 void rec_catalogue_texts(struct rec_serve *serve, const uint32_t *items, size_t stride_bytes,
                          size_t count, rec_catalogue_fn fn, void *context);
 
-/* One item for GET /items/{id}. *out's strings point into buffer [cap]. NOT_FOUND; */
+/* One item for GET /items/{id}. *out's strings and array point into buffer [cap]; 8 KiB hold any
+ * item, LIMIT when it is too small. NOT_FOUND for unknown and deleted ones. Categories come in the
+ * order in which the catalogue first saw them. */
 enum rec_status rec_catalogue_get(struct rec_serve *serve, const char *item_id,
                                   struct rec_item *out, char *buffer, size_t cap,
                                   struct rec_error *err);
