@@ -17,7 +17,7 @@
 #include "recsysd/base.h"
 #include "recsysd/linalg.h"
 
-struct rec_dataset; /* data.h; families read it, this room does not */
+struct rec_dataset; /* data.h; families read it, and model.c looks at its size */
 
 /* ---- parameters (params.c) ------------------------------------------------------ */
 
