@@ -1,0 +1,8 @@
+/* The model families there are. A family is its file and its line here; the command line, the
+ * API, training, model files and the conformance suite all walk this list. */
+#include "recsysd/families.h"
+
+const struct rec_family *const rec_families[] = {
+    &rec_popularity_family,
+    NULL,
+};

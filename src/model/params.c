@@ -1,0 +1,165 @@
+/* Parameter tables. A family describes each of its parameters in one row; the command line, the
+ * API, the tuner and model files all read that row, so none of them can disagree about a name, a
+ * range or a default.
+ *
+ * Values are doubles whatever the type: the whole numbers of an INT, 0 or 1 for a BOOL, the index
+ * for a CHOICE. Text is the form in which they travel, and it reads back to the same bits. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recsysd/model.h"
+
+enum {
+    NAME_BYTES_MAX = 47,   /* of a parameter in an assignment; longer ones are in no table */
+    NUMBER_BYTES = 32,     /* "-1.7976931348623157e+308" and the NUL */
+    CHOICES_BYTES = 128,   /* the list of choices in a message */
+    DIGITS_EXACT_MAX = 17, /* so many digits tell any two doubles apart */
+};
+
+void rec_params_defaults(const struct rec_param *table, size_t count, struct rec_params *out) {
+    assert(count <= REC_PARAMS_MAX);
+    *out = (struct rec_params){.table = table, .count = count};
+    for (size_t i = 0; i < count; i++)
+        out->value[i] = table[i].standard;
+}
+
+/* The row's index, or `count`. */
+static size_t find_row(const struct rec_params *params, const char *name) {
+    size_t row = 0;
+    while (row < params->count && strcmp(params->table[row].name, name) != 0)
+        row++;
+    return row;
+}
+
+double rec_params_get(const struct rec_params *params, const char *name) {
+    size_t row = find_row(params, name);
+    assert(row < params->count);
+    return params->value[row];
+}
+
+static enum rec_status unknown_name(const struct rec_params *params, const char *name,
+                                    struct rec_error *err) {
+    const char *names[REC_PARAMS_MAX];
+    if (params->count == 0)
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "parameter '%s' is not known: this model takes no parameters", name);
+    for (size_t i = 0; i < params->count; i++)
+        names[i] = params->table[i].name;
+    const char *nearest = rec_text_nearest(name, names, params->count);
+    if (nearest == NULL)
+        return rec_error_set(err, REC_BAD_INPUT, "parameter '%s' is not known", name);
+    return rec_error_set(err, REC_BAD_INPUT, "parameter '%s' is not known; did you mean '%s'?",
+                         name, nearest);
+}
+
+static enum rec_status read_bool(const struct rec_param *row, const char *text, double *out,
+                                 struct rec_error *err) {
+    if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
+        *out = 1.0;
+    else if (strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+        *out = 0.0;
+    else
+        return rec_error_set(err, REC_BAD_INPUT, "%s: '%.40s' is neither true nor false", row->name,
+                             text);
+    return REC_OK;
+}
+
+static enum rec_status read_choice(const struct rec_param *row, const char *text, double *out,
+                                   struct rec_error *err) {
+    char list[CHOICES_BYTES] = "";
+    size_t used = 0;
+    for (size_t i = 0; row->choices[i] != NULL; i++) {
+        if (strcmp(row->choices[i], text) == 0) {
+            *out = (double)i;
+            return REC_OK;
+        }
+        int n =
+            snprintf(list + used, sizeof(list) - used, "%s%s", i == 0 ? "" : ", ", row->choices[i]);
+        used = used + (size_t)n < sizeof(list) ? used + (size_t)n : sizeof(list) - 1;
+    }
+    return rec_error_set(err, REC_BAD_INPUT, "%s: '%.40s' is not one of: %s", row->name, text,
+                         list);
+}
+
+static enum rec_status read_value(const struct rec_param *row, const char *text, double *out,
+                                  struct rec_error *err) {
+    switch (row->type) {
+    case REC_PARAM_INT: {
+        int64_t whole = 0;
+        enum rec_status st =
+            rec_text_i64(row->name, text, (int64_t)row->min, (int64_t)row->max, &whole, err);
+        if (st == REC_OK)
+            *out = (double)whole;
+        return st;
+    }
+    case REC_PARAM_FLOAT:
+        return rec_text_double(row->name, text, row->min, row->max, out, err);
+    case REC_PARAM_BOOL:
+        return read_bool(row, text, out, err);
+    case REC_PARAM_CHOICE:
+        return read_choice(row, text, out, err);
+    }
+    return rec_error_set(err, REC_BAD_INPUT, "%s: a type no one knows", row->name);
+}
+
+enum rec_status rec_params_set(struct rec_params *params, const char *assignment,
+                               struct rec_error *err) {
+    const char *sign = strchr(assignment, '=');
+    if (sign == NULL || sign == assignment)
+        return rec_error_set(err, REC_BAD_INPUT, "'%.60s' is not of the form name=value",
+                             assignment);
+
+    char name[NAME_BYTES_MAX + 1] = {0};
+    size_t bytes = (size_t)(sign - assignment);
+    if (bytes > NAME_BYTES_MAX)
+        return rec_error_set(err, REC_BAD_INPUT, "parameter '%.*s...' is not known", NAME_BYTES_MAX,
+                             assignment);
+    memcpy(name, assignment, bytes);
+
+    size_t row = find_row(params, name);
+    if (row == params->count)
+        return unknown_name(params, name, err);
+    return read_value(&params->table[row], sign + 1, &params->value[row], err);
+}
+
+/* The shortest decimal that reads back to the same bits: 0.01, not 0.01000000000000000021. */
+static void write_number(double value, char text[NUMBER_BYTES]) {
+    for (int digits = 1; digits <= DIGITS_EXACT_MAX; digits++) {
+        (void)snprintf(text, NUMBER_BYTES, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+static const char *value_text(const struct rec_param *row, double value, char text[NUMBER_BYTES]) {
+    switch (row->type) {
+    case REC_PARAM_INT: /* never in exponent form, which reading an INT refuses */
+        (void)snprintf(text, NUMBER_BYTES, "%lld", (long long)value);
+        return text;
+    case REC_PARAM_FLOAT:
+        write_number(value, text);
+        return text;
+    case REC_PARAM_BOOL:
+        return value != 0.0 ? "true" : "false";
+    case REC_PARAM_CHOICE:
+        return row->choices[(size_t)value];
+    }
+    return "";
+}
+
+size_t rec_params_write(const struct rec_params *params, char *out, size_t cap) {
+    size_t used = 0;
+    if (cap > 0)
+        out[0] = '\0';
+    for (size_t i = 0; i < params->count; i++) {
+        char number[NUMBER_BYTES];
+        const struct rec_param *row = &params->table[i];
+        size_t room = used < cap ? cap - used : 0;
+        int n = snprintf(room > 0 ? out + used : NULL, room, "%s%s=%s", i == 0 ? "" : " ",
+                         row->name, value_text(row, params->value[i], number));
+        used += (size_t)n;
+    }
+    return used;
+}
