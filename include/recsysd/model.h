@@ -45,6 +45,8 @@ void rec_params_defaults(const struct rec_param *table, size_t count, struct rec
  * range. */
 enum rec_status rec_params_set(struct rec_params *params, const char *assignment,
                                struct rec_error *err);
+/* "factors=64 alpha=2": any number of them, between spaces. */
+enum rec_status rec_params_read(struct rec_params *params, const char *text, struct rec_error *err);
 double rec_params_get(const struct rec_params *params,
                       const char *name); /* name must be in the table */
 /* "factors=64 regularization=0.01 ...", all of them, in table order; reads back to the same values.

@@ -519,17 +519,10 @@ enum rec_status rec_modelfile_info(const char *path, struct rec_model_info *out,
  * defaults; one that this program does not know is refused. */
 static enum rec_status read_params(const struct reader *reader, const struct rec_family *family,
                                    const char *text, struct rec_params *out) {
-    char assignment[sizeof(((struct file_head *)0)->parameters)];
+    struct rec_error reason = {.status = REC_OK};
     rec_params_defaults(family->params, family->param_count, out);
-    while (*text != '\0') {
-        struct rec_error reason = {.status = REC_OK};
-        size_t bytes = strcspn(text, " ");
-        memcpy(assignment, text, bytes);
-        assignment[bytes] = '\0';
-        if (rec_params_set(out, assignment, &reason) != REC_OK)
-            return refuse(reader, REC_CORRUPT, "parameters: %s", reason.text);
-        text += bytes + (text[bytes] == ' ');
-    }
+    if (rec_params_read(out, text, &reason) != REC_OK)
+        return refuse(reader, REC_CORRUPT, "parameters: %s", reason.text);
     return REC_OK;
 }
 

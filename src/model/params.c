@@ -15,6 +15,7 @@ enum {
     NAME_BYTES_MAX = 47,   /* of a parameter in an assignment; longer ones are in no table */
     NUMBER_BYTES = 32,     /* "-1.7976931348623157e+308" and the NUL */
     CHOICES_BYTES = 128,   /* the list of choices in a message */
+    ASSIGNMENT_BYTES = 96, /* a name, "=", a value and the NUL */
     DIGITS_EXACT_MAX = 17, /* so many digits tell any two doubles apart */
 };
 
@@ -122,6 +123,23 @@ enum rec_status rec_params_set(struct rec_params *params, const char *assignment
     if (row == params->count)
         return unknown_name(params, name, err);
     return read_value(&params->table[row], sign + 1, &params->value[row], err);
+}
+
+enum rec_status rec_params_read(struct rec_params *params, const char *text,
+                                struct rec_error *err) {
+    char assignment[ASSIGNMENT_BYTES];
+    for (text += strspn(text, " "); *text != '\0'; text += strspn(text, " ")) {
+        size_t bytes = strcspn(text, " ");
+        if (bytes >= sizeof(assignment))
+            return rec_error_set(err, REC_BAD_INPUT, "parameter '%.60s...' is too long", text);
+        memcpy(assignment, text, bytes);
+        assignment[bytes] = '\0';
+        enum rec_status st = rec_params_set(params, assignment, err);
+        if (st != REC_OK)
+            return st;
+        text += bytes;
+    }
+    return REC_OK;
 }
 
 /* The shortest decimal that reads back to the same bits: 0.01, not 0.01000000000000000021. */
