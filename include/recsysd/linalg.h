@@ -36,18 +36,22 @@ void rec_kernels_axpy(float a, const float *x, float *y, size_t n); /* y += a x 
 /* scores[r] = rows[r] . x ; rows [count x n] row-major, x [n] */
 void rec_kernels_rows_dot(const float *rows, size_t count, size_t n, const float *x, float *scores);
 
+/* y += sum_r weight[r] row_r for the rows listed, as below; y [n] */
+void rec_kernels_sum_rows(const float *factors, const uint32_t *index, const float *weight,
+                          size_t count, size_t n, float *y);
+
 /* A += sum_r weight[r] row_r row_rᵀ for the rows listed, lower triangle.
  * shapes: factors [? x n] row-major, index [count], weight [count] (NULL: all 1), A [n x n]
- * row-major; index NULL means rows 0..count-1 */
+ * row-major; index NULL means rows 0..count-1. Entries above the diagonal may be changed too. */
 void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
                            size_t count, size_t n, float *A);
 
 /* ---- small dense systems (cholesky.c) ------------------------------------ */
 
-/* Factors the symmetric positive definite A [n x n] (lower triangle read and
- * overwritten by L). False when a pivot is not positive. */
+/* Factors the symmetric positive definite A [n x n] = Lᵀ L (lower triangle read and overwritten
+ * by L; above it is scratch). False when a pivot is not positive. */
 bool rec_cholesky_factor(float *A, size_t n);
-/* Solves L Lᵀ x = b in place. */
+/* Solves Lᵀ L x = b in place. */
 void rec_cholesky_solve(const float *L, size_t n, float *b);
 
 /* ---- dense matrices through BLAS (dense.c) -------------------------------- */
