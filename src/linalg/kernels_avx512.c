@@ -1,0 +1,100 @@
+/* Kernels for x86-64 with AVX-512F (Skylake servers and Zen 4 on): 16 floats a
+ * vector, 32 registers, masks for the tails. */
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define KERNEL __attribute__((target("avx512f,fma")))
+enum { LANES = 16, TILE_ROWS = 8, TILE_VECS = 3 };
+typedef __m512 vec;
+
+KERNEL static inline vec vec_zero(void) {
+    return _mm512_setzero_ps();
+}
+
+KERNEL static inline vec vec_set1(float a) {
+    return _mm512_set1_ps(a);
+}
+
+KERNEL static inline __mmask16 first_lanes(size_t lanes) {
+    return (__mmask16)((1u << lanes) - 1u);
+}
+
+KERNEL static inline vec vec_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+KERNEL static inline vec vec_load_some(const float *p, size_t lanes) {
+    return _mm512_maskz_loadu_ps(first_lanes(lanes), p);
+}
+
+KERNEL static inline void vec_store(float *p, vec v) {
+    _mm512_storeu_ps(p, v);
+}
+
+KERNEL static inline void vec_store_some(float *p, vec v, size_t lanes) {
+    _mm512_mask_storeu_ps(p, first_lanes(lanes), v);
+}
+
+KERNEL static inline vec vec_mul(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+
+KERNEL static inline vec vec_add(vec a, vec b) {
+    return _mm512_add_ps(a, b);
+}
+
+KERNEL static inline vec vec_fma(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* Rows 0..3: each 128-bit quarter of the result has the sums of that quarter of each row. */
+KERNEL static inline vec quad_sums(const vec *rows) {
+    vec ab =
+        _mm512_add_ps(_mm512_unpacklo_ps(rows[0], rows[1]), _mm512_unpackhi_ps(rows[0], rows[1]));
+    vec cd =
+        _mm512_add_ps(_mm512_unpacklo_ps(rows[2], rows[3]), _mm512_unpackhi_ps(rows[2], rows[3]));
+    return _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+}
+
+/* Adds even and odd quarters: [a0+a1, a2+a3, b0+b1, b2+b3]. */
+KERNEL static inline vec fold_quarters(vec a, vec b) {
+    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+KERNEL static inline vec vec_sums(const vec rows[LANES]) {
+    vec low = fold_quarters(quad_sums(rows), quad_sums(rows + 4));
+    vec high = fold_quarters(quad_sums(rows + 8), quad_sums(rows + 12));
+    return fold_quarters(low, high);
+}
+
+KERNEL static inline float vec_sum(vec v) {
+    return _mm512_reduce_add_ps(v);
+}
+
+KERNEL static uint64_t above(const float *scores, size_t count, float bar, bool ties) {
+    const vec bars = _mm512_set1_ps(bar);
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i += LANES) {
+        __mmask16 lanes = count - i < LANES ? first_lanes(count - i) : (__mmask16)0xffff;
+        vec v = _mm512_maskz_loadu_ps(lanes, scores + i);
+        __mmask16 over = ties ? _mm512_mask_cmp_ps_mask(lanes, v, bars, _CMP_GE_OQ)
+                              : _mm512_mask_cmp_ps_mask(lanes, v, bars, _CMP_GT_OQ);
+        bits |= (uint64_t)over << i;
+    }
+    return bits;
+}
+
+#include "kernels_simd.h"
+
+const struct kernels rec_kernels_avx512 = {
+    .name = "avx512",
+    .dot = dot,
+    .axpy = axpy,
+    .rows_dot = rows_dot,
+    .sum_rows = sum_rows,
+    .syrk_rows = syrk_rows,
+    .factor = factor,
+    .solve = solve,
+    .above = above,
+};

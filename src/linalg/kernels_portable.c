@@ -1,0 +1,80 @@
+/* Kernels for any processor: vectors of 4 floats in the compilers' own vector
+ * type, which become SSE2 on x86-64 and NEON on ARM. Lanes are separate sums,
+ * because C may not reorder one running float sum (and -ffast-math, which
+ * would, breaks isfinite() everywhere). */
+#include <string.h>
+
+#include "kernels.h"
+
+#define KERNEL
+enum { LANES = 4, TILE_ROWS = 4, TILE_VECS = 2 };
+typedef float vec __attribute__((vector_size(16)));
+
+static inline vec vec_zero(void) {
+    return (vec){0};
+}
+
+static inline vec vec_set1(float a) {
+    return (vec){a, a, a, a};
+}
+
+static inline vec vec_load(const float *p) {
+    vec v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static inline vec vec_load_some(const float *p, size_t lanes) {
+    vec v = {0};
+    memcpy(&v, p, lanes * sizeof(float));
+    return v;
+}
+
+static inline void vec_store(float *p, vec v) {
+    memcpy(p, &v, sizeof(v));
+}
+
+static inline void vec_store_some(float *p, vec v, size_t lanes) {
+    memcpy(p, &v, lanes * sizeof(float));
+}
+
+static inline vec vec_mul(vec a, vec b) {
+    return a * b;
+}
+
+static inline vec vec_add(vec a, vec b) {
+    return a + b;
+}
+
+static inline vec vec_fma(vec a, vec b, vec c) {
+    return a * b + c;
+}
+
+static inline float vec_sum(vec v) {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+}
+
+static inline vec vec_sums(const vec rows[LANES]) {
+    return (vec){vec_sum(rows[0]), vec_sum(rows[1]), vec_sum(rows[2]), vec_sum(rows[3])};
+}
+
+static uint64_t above(const float *scores, size_t count, float bar, bool ties) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++)
+        bits |= (uint64_t)(ties ? scores[i] >= bar : scores[i] > bar) << i;
+    return bits;
+}
+
+#include "kernels_simd.h"
+
+const struct kernels rec_kernels_portable = {
+    .name = "portable",
+    .dot = dot,
+    .axpy = axpy,
+    .rows_dot = rows_dot,
+    .sum_rows = sum_rows,
+    .syrk_rows = syrk_rows,
+    .factor = factor,
+    .solve = solve,
+    .above = above,
+};

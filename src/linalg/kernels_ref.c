@@ -1,0 +1,104 @@
+/* The kernels' definitions: what they compute, in double, with no thought for
+ * speed. Every other variant is tested against these, and REC_KERNELS=ref runs
+ * the whole service on them. */
+#include <float.h>
+#include <math.h>
+
+#include "kernels.h"
+
+static float ref_dot(const float *x, const float *y, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)y[i];
+    return (float)sum;
+}
+
+static void ref_axpy(float a, const float *x, float *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = (float)((double)y[i] + (double)a * (double)x[i]);
+}
+
+static void ref_rows_dot(const float *rows, size_t count, size_t n, const float *x, float *scores) {
+    for (size_t r = 0; r < count; r++)
+        scores[r] = ref_dot(rows + r * n, x, n);
+}
+
+/* factors' row number r of those listed. */
+static const float *listed(const float *factors, const uint32_t *index, size_t r, size_t n) {
+    return factors + (index == NULL ? r : index[r]) * n;
+}
+
+static void ref_sum_rows(const float *factors, const uint32_t *index, const float *weight,
+                         size_t count, size_t n, float *y) {
+    for (size_t j = 0; j < n; j++) {
+        double sum = (double)y[j];
+        for (size_t r = 0; r < count; r++)
+            sum += (weight == NULL ? 1.0 : (double)weight[r]) *
+                   (double)listed(factors, index, r, n)[j];
+        y[j] = (float)sum;
+    }
+}
+
+static void ref_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
+                          size_t count, size_t n, float *A) {
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            double sum = (double)A[i * n + j];
+            for (size_t r = 0; r < count; r++) {
+                const float *row = listed(factors, index, r, n);
+                sum += (weight == NULL ? 1.0 : (double)weight[r]) * (double)row[i] * (double)row[j];
+            }
+            A[i * n + j] = (float)sum;
+        }
+    }
+}
+
+/* l_kk = sqrt(a_kk - sum_{m>k} l_mk^2); l_ki = (a_ki - sum_{m>k} l_mk l_mi) / l_kk for i < k */
+static bool ref_factor(float *A, size_t n) {
+    for (size_t k = n; k-- > 0;) {
+        for (size_t i = k + 1; i-- > 0;) {
+            double sum = (double)A[k * n + i];
+            for (size_t m = k + 1; m < n; m++)
+                sum -= (double)A[m * n + k] * (double)A[m * n + i];
+            if (i == k && !(sum > 0.0 && sum <= (double)FLT_MAX))
+                return false;
+            A[k * n + i] = (float)(i == k ? sqrt(sum) : sum / (double)A[k * n + k]);
+        }
+    }
+    return true;
+}
+
+static void ref_solve(const float *L, size_t n, float *b) {
+    for (size_t k = n; k-- > 0;) { /* Lᵀ y = b */
+        double sum = (double)b[k];
+        for (size_t m = k + 1; m < n; m++)
+            sum -= (double)L[m * n + k] * (double)b[m];
+        b[k] = (float)(sum / (double)L[k * n + k]);
+    }
+    for (size_t k = 0; k < n; k++) { /* L x = y */
+        double sum = (double)b[k];
+        for (size_t m = 0; m < k; m++)
+            sum -= (double)L[k * n + m] * (double)b[m];
+        b[k] = (float)(sum / (double)L[k * n + k]);
+    }
+}
+
+static uint64_t ref_above(const float *scores, size_t count, float bar, bool ties) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++)
+        if (scores[i] > bar || (ties && scores[i] >= bar))
+            bits |= (uint64_t)1 << i;
+    return bits;
+}
+
+const struct kernels rec_kernels_ref = {
+    .name = "ref",
+    .dot = ref_dot,
+    .axpy = ref_axpy,
+    .rows_dot = ref_rows_dot,
+    .sum_rows = ref_sum_rows,
+    .syrk_rows = ref_syrk_rows,
+    .factor = ref_factor,
+    .solve = ref_solve,
+    .above = ref_above,
+};
