@@ -1,0 +1,331 @@
+/* Goal: every family in rec_families keeps the contract of model.h when it is asked. A new family
+ * is tested by being listed; what only its own mathematics can know is in its golden test. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "test.h"
+#include "families/worlds.h"
+
+enum { USERS = 60, ITEMS = 83, BOARD = 40 };
+
+#define EACH_FAMILY(family)                                                                        \
+    for (const struct rec_family *const *at = rec_families, *family = *at; (family = *at) != NULL; \
+         at++)
+
+/* Goal: a family can be named, described and set up from its table alone. */
+static void test_tables(void **state) {
+    (void)state;
+    size_t families = 0;
+    EACH_FAMILY(family) {
+        const struct rec_family *found = NULL;
+        struct rec_params params, back;
+        char text[512], *rest = NULL;
+        families++;
+        CHECK_ROW(strlen(family->name) < 32 && family->help[0] != '\0', family->name);
+        CHECK_ROW(rec_family_find(rec_families, family->name, &found, NULL) == REC_OK,
+                  family->name);
+        CHECK_ROW(found == family, family->name); /* else two have its name */
+        for (size_t i = 0; i < family->param_count; i++) {
+            const struct rec_param *row = &family->params[i];
+            CHECK_ROW(row->name[0] != '\0' && row->help != NULL, family->name);
+            if (row->type == REC_PARAM_INT || row->type == REC_PARAM_FLOAT)
+                CHECK_ROW(row->min <= row->standard && row->standard <= row->max, row->name);
+            CHECK_ROW(!row->log_scale || row->min > 0, row->name);
+            for (size_t j = 0; j < i; j++)
+                CHECK_ROW(strcmp(row->name, family->params[j].name) != 0, row->name);
+        }
+        rec_params_defaults(family->params, family->param_count, &params);
+        back = params;
+        CHECK_ROW(rec_params_write(&params, text, sizeof(text)) < sizeof(text), family->name);
+        for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+            CHECK_ROW(rec_params_set(&back, word, NULL) == REC_OK, family->name);
+        CHECK_ROW(memcmp(params.value, back.value, sizeof(back.value)) == 0, family->name);
+    }
+    assert_true(families > 0);
+}
+
+/* The items not seen, best first; how many. */
+static size_t ranked(const struct rec_model *model, const struct rec_history *history,
+                     struct rec_ranked *kept, size_t k) {
+    float *scores = world_alloc(model->items, sizeof(*scores));
+    uint64_t *mask = world_alloc(model->items / 64 + 1, sizeof(*mask));
+    struct rec_topk top;
+    world_score(model, history, scores);
+    memset(mask, 0xff, (model->items / 64 + 1) * sizeof(*mask));
+    for (size_t e = 0; e < history->count; e++)
+        mask[history->events[e].item / 64] &= ~(1ull << (history->events[e].item % 64));
+    rec_topk_init(&top, kept, k);
+    rec_topk_scan(&top, scores, 0, model->items, mask);
+    rec_topk_finish(&top);
+    rec_alloc_free(mask);
+    rec_alloc_free(scores);
+    return top.count;
+}
+
+/* Goal: a family that reads histories finds, for every user of a checkerboard, the one item of
+ * the user's colour that was withheld, before all of the other colour. */
+static void test_withheld_comes_back(void **state) {
+    (void)state;
+    struct rec_dataset *board = world_checkerboard(BOARD);
+    EACH_FAMILY(family) {
+        if (family->ignores_history)
+            continue;
+        struct rec_model *model = world_fit(family, board, 1, NULL);
+        for (uint32_t user = 0; user < BOARD; user++) {
+            struct rec_event events[HISTORY_MAX];
+            struct rec_ranked kept[BOARD];
+            struct rec_history history = world_history(board, user, events);
+            history.user = UINT32_MAX; /* the history must do, without the user's row */
+            CHECK_ROW(ranked(model, &history, kept, BOARD) == BOARD / 2 + 1, family->name);
+            CHECK_ROW(kept[0].item == user, family->name);
+        }
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&board);
+}
+
+/* Queries [USERS x query_floats] of all users. */
+static float *all_queries(const struct rec_model *model, const struct rec_dataset *data) {
+    size_t width = model->query_floats;
+    float *queries = world_alloc(USERS * width, sizeof(*queries));
+    float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+    for (uint32_t user = 0; user < USERS; user++) {
+        struct rec_event events[HISTORY_MAX];
+        struct rec_history history = world_history(data, user, events);
+        CHECK_ROW(model->family->query(model, &history, queries + user * width, scratch),
+                  model->family->name);
+    }
+    rec_alloc_free(scratch);
+    return queries;
+}
+
+/* Goal: how many users are asked at once, and in which blocks of items, cannot be seen in any
+ * score. */
+static void test_batches_and_blocks(void **state) {
+    (void)state;
+    static float whole[USERS * ITEMS], part[USERS * ITEMS];
+    static const uint32_t blocks[] = {1, 7, 64, ITEMS - 1};
+    static const size_t batches[] = {1, 2, 3, 5, 16, USERS - 1};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 5);
+    EACH_FAMILY(family) {
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        float *queries = all_queries(model, data);
+        family->score(model, queries, USERS, 0, ITEMS, whole);
+        for (size_t b = 0; b < COUNT(batches); b++) {
+            for (size_t user = 0; user < USERS; user += batches[b]) {
+                size_t n = USERS - user < batches[b] ? USERS - user : batches[b];
+                family->score(model, queries + user * model->query_floats, n, 0, ITEMS,
+                              part + user * ITEMS);
+            }
+            CHECK_ROW(memcmp(part, whole, sizeof(whole)) == 0, family->name);
+        }
+        for (size_t b = 0; b < COUNT(blocks); b++)
+            for (uint32_t first = 0; first < ITEMS; first += blocks[b]) {
+                uint32_t count = ITEMS - first < blocks[b] ? ITEMS - first : blocks[b];
+                family->score(model, queries, USERS, first, count, part);
+                for (size_t user = 0; user < USERS; user++)
+                    CHECK_ROW(memcmp(part + user * count, whole + user * ITEMS + first,
+                                     count * sizeof(*part)) == 0,
+                              family->name);
+            }
+        rec_alloc_free(queries);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: masked items never come, K eligible ones give K, and a k past the catalogue gives all;
+ * each item once, best first. */
+static void test_masks(void **state) {
+    (void)state;
+    enum { BLOCK = 16, K_MAX = 2 * ITEMS };
+    static const size_t ks[] = {1, 10, ITEMS, K_MAX};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 6);
+    uint64_t mask[ITEMS / 64 + 1] = {0};
+    size_t eligible = 0;
+    for (uint32_t i = 0; i < ITEMS; i += 3, eligible++)
+        mask[i / 64] |= 1ull << (i % 64);
+    EACH_FAMILY(family) {
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        float *queries = all_queries(model, data);
+        for (size_t j = 0; j < COUNT(ks); j++) {
+            struct rec_ranked kept[K_MAX];
+            struct rec_topk top;
+            bool came[ITEMS] = {false};
+            rec_topk_init(&top, kept, ks[j]);
+            for (uint32_t first = 0; first < ITEMS; first += BLOCK) {
+                float scores[BLOCK];
+                uint32_t count = ITEMS - first < BLOCK ? ITEMS - first : BLOCK;
+                family->score(model, queries, 1, first, count, scores);
+                rec_topk_scan(&top, scores, first, count, mask);
+            }
+            rec_topk_finish(&top);
+            CHECK_ROW(top.count == (ks[j] < eligible ? ks[j] : eligible), family->name);
+            for (size_t i = 0; i < top.count; i++) {
+                CHECK_ROW(kept[i].item % 3 == 0 && !came[kept[i].item], family->name);
+                CHECK_ROW(i == 0 || kept[i].score <= kept[i - 1].score, family->name);
+                came[kept[i].item] = true;
+            }
+        }
+        rec_alloc_free(queries);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: a history that says nothing is told apart, and what says nothing in a history changes
+ * nothing: no bit of any score. */
+static void test_histories(void **state) {
+    (void)state;
+    struct rec_dataset *data = world_random(USERS, ITEMS, 7);
+    EACH_FAMILY(family) {
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        const struct rec_event unknown = {ITEMS, 1.0f, 10}, far = {UINT32_MAX, 1.0f, 11},
+                               nothing = {3, 0.0f, 12}, one = {3, 1.0f, 13}, two = {5, 0.2f, 14};
+        const struct {
+            const char *name;
+            struct rec_event events[5];
+            size_t count, same_as; /* row with the same scores */
+            bool says;
+        } rows[] = {
+            {"empty", {{0, 0, 0}}, 0, 0, false},
+            {"unknown", {unknown, far}, 2, 0, false},
+            {"weight 0", {nothing}, 1, 0, false},
+            {"both", {nothing, unknown}, 2, 0, false},
+            {"one", {one}, 1, 4, true},
+            {"one among unknown", {far, one, unknown}, 3, 4, true},
+            {"one and two", {one, two}, 2, 6, true},
+            {"and what says nothing", {nothing, one, unknown, two, nothing}, 5, 6, true},
+        };
+        float scores[COUNT(rows)][ITEMS];
+        for (size_t i = 0; i < COUNT(rows); i++) {
+            struct rec_history history = {rows[i].events, rows[i].count, UINT32_MAX};
+            bool says = world_score(model, &history, scores[i]);
+            CHECK_ROW(says == (rows[i].says || family->ignores_history), rows[i].name);
+        }
+        for (size_t i = 0; i < COUNT(rows); i++)
+            CHECK_ROW(memcmp(scores[i], scores[rows[i].same_as], sizeof(scores[i])) == 0,
+                      rows[i].name);
+        bool differs = memcmp(scores[4], scores[6], sizeof(scores[4])) != 0;
+        CHECK_ROW(differs == !family->ignores_history, family->name);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: why an item was recommended adds up to how much it was recommended. */
+static void test_explain(void **state) {
+    (void)state;
+    enum { ASKED = 5, COUNT_MAX = 12 + 2 };
+    struct rec_dataset *data = world_random(USERS, ITEMS, 8);
+    EACH_FAMILY(family) {
+        if (family->explain == NULL)
+            continue;
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+        for (uint32_t user = 0; user < USERS; user++) {
+            const uint32_t items[ASKED] = {0, user, ITEMS - 1, 17, 0};
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, user, events);
+            events[history.count++] = (struct rec_event){ITEMS + 5, 1.0f, 2000000};
+            events[history.count++] = (struct rec_event){2, 0.0f, 2000001};
+            float shares[ASKED * COUNT_MAX], scores[ITEMS];
+            assert_true(history.count <= COUNT_MAX);
+            world_score(model, &history, scores);
+            family->explain(model, &history, items, ASKED, shares, scratch);
+            for (size_t i = 0; i < ASKED; i++) {
+                double sum = 0.0, size = 0.0;
+                for (size_t e = 0; e < history.count; e++) {
+                    float share = shares[i * history.count + e];
+                    CHECK_ROW(isfinite(share), family->name);
+                    CHECK_ROW(events[e].weight > 0 && events[e].item < ITEMS ? true : share == 0,
+                              family->name);
+                    sum += (double)share;
+                    size += fabs((double)share);
+                }
+                CHECK_ROW(fabs(sum - (double)scores[items[i]]) <= 1e-3 * size + 1e-6, family->name);
+            }
+        }
+        rec_alloc_free(scratch);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: likeness is finite, the same in blocks as whole, and mutual where histories are read. */
+static void test_similar(void **state) {
+    (void)state;
+    static float matrix[ITEMS][ITEMS];
+    struct rec_dataset *data = world_random(USERS, ITEMS, 9);
+    EACH_FAMILY(family) {
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        for (uint32_t i = 0; i < ITEMS; i++) {
+            float part[ITEMS];
+            family->similar(model, i, 0, ITEMS, matrix[i]);
+            family->similar(model, i, 0, 5, part);
+            family->similar(model, i, 5, ITEMS - 5, part + 5);
+            CHECK_ROW(memcmp(part, matrix[i], sizeof(part)) == 0, family->name);
+        }
+        for (uint32_t i = 0; i < ITEMS; i++)
+            for (uint32_t j = 0; j < ITEMS; j++) {
+                double a = (double)matrix[i][j], b = (double)matrix[j][i];
+                CHECK_ROW(isfinite(a), family->name);
+                CHECK_ROW(family->ignores_history || fabs(a - b) <= 1e-5 * (fabs(a) + fabs(b)),
+                          family->name);
+            }
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: the smallest and flattest worlds are worlds too. */
+static void test_small_worlds(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t users, items;
+    } rows[] = {
+        {"one user, one item", 1, 1},
+        {"one user", 1, 9},
+        {"one item", 9, 1},
+        {"everyone has everything", 6, 11},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_dataset *data = world_full(rows[i].users, rows[i].items);
+        EACH_FAMILY(family) {
+            struct rec_model *model = world_fit(family, data, 1, NULL);
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, 0, events);
+            float scores[16];
+            struct rec_ranked kept[16];
+            CHECK_ROW(world_score(model, &history, scores), rows[i].name);
+            CHECK_ROW(ranked(model, &history, kept, 16) == 0, rows[i].name); /* all seen */
+            family->similar(model, 0, 0, rows[i].items, scores);
+            for (uint32_t j = 0; j < rows[i].items; j++)
+                CHECK_ROW(isfinite(scores[j]), rows[i].name);
+            rec_model_destroy(&model);
+        }
+        rec_dataset_destroy(&data);
+    }
+}
+
+static int start(void **state) {
+    struct rec_error err = {.status = REC_OK};
+    (void)state;
+    if (rec_dense_init(&err) != REC_OK || rec_kernels_init(&err) != REC_OK) {
+        (void)fprintf(stderr, "%s\n", err.text);
+        return -1;
+    }
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables),  cmocka_unit_test(test_withheld_comes_back),
+        cmocka_unit_test(test_masks),   cmocka_unit_test(test_batches_and_blocks),
+        cmocka_unit_test(test_explain), cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_similar), cmocka_unit_test(test_small_worlds),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}

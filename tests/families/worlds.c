@@ -1,0 +1,122 @@
+#include <math.h>
+#include <string.h>
+
+#include "test.h"
+#include "families/worlds.h"
+
+enum { ROWS_MAX = 20000, EVENTS_PER_USER = 12 };
+
+static struct rec_dataset_row rows[ROWS_MAX];
+
+static struct rec_dataset *made(size_t count, uint32_t users, uint32_t items) {
+    struct rec_dataset *data = NULL;
+    struct rec_error err = {.status = REC_OK};
+    if (rec_dataset_from_rows(rows, count, users, items, &data, &err) != REC_OK)
+        fail_msg("%s", err.text);
+    return data;
+}
+
+static void put(size_t *count, uint32_t user, uint32_t item, float weight) {
+    assert_true(*count < ROWS_MAX);
+    rows[*count] = (struct rec_dataset_row){
+        .user = user, .item = item, .time = 1000000 + (uint32_t)*count, .weight = weight};
+    (*count)++;
+}
+
+struct rec_dataset *world_checkerboard(uint32_t size) {
+    size_t count = 0;
+    for (uint32_t user = 0; user < size; user++)
+        for (uint32_t item = user % 2; item < size; item += 2)
+            if (item != user)
+                put(&count, user, item, 1.0f);
+    return made(count, size, size);
+}
+
+struct rec_dataset *world_random(uint32_t users, uint32_t items, uint64_t seed) {
+    static const float weights[] = {0.0f, 0.2f, 1.0f, 1.0f};
+    struct rec_rng rng;
+    size_t count = 0;
+    rec_rng_init(&rng, seed, 0);
+    for (uint32_t user = 0; user < users; user++)
+        for (uint32_t e = 0; e < EVENTS_PER_USER; e++) {
+            float u = rec_rng_uniform(&rng);
+            put(&count, user, (uint32_t)(u * u * (float)items),
+                e == 0 ? 1.0f : weights[rec_rng_below(&rng, COUNT(weights))]);
+        }
+    return made(count, users, items);
+}
+
+struct rec_dataset *world_full(uint32_t users, uint32_t items) {
+    size_t count = 0;
+    for (uint32_t user = 0; user < users; user++)
+        for (uint32_t item = 0; item < items; item++)
+            put(&count, user, item, 1.0f);
+    return made(count, users, items);
+}
+
+struct rec_history world_history(const struct rec_dataset *data, uint32_t user,
+                                 struct rec_event *events) {
+    size_t count = 0;
+    for (uint64_t e = data->offset[user]; e < data->offset[user + 1]; e++) {
+        assert_true(count < HISTORY_MAX);
+        events[count++] = (struct rec_event){
+            .item = data->item[e], .weight = data->weight[e], .time = data->time[e]};
+    }
+    return (struct rec_history){.events = events, .count = count, .user = user};
+}
+
+struct rec_params world_params(const struct rec_family *family) {
+    struct rec_params params;
+    rec_params_defaults(family->params, family->param_count, &params);
+    for (size_t i = 0; i < family->param_count; i++)
+        if (strcmp(family->params[i].name, "factors") == 0)
+            params.value[i] = 8;
+    return params;
+}
+
+struct rec_model *world_fit(const struct rec_family *family, const struct rec_dataset *data,
+                            uint64_t seed, struct rec_pool *pool) {
+    struct rec_model *model = NULL;
+    struct rec_error err = {.status = REC_OK};
+    struct rec_params params = world_params(family);
+    struct rec_fit fit = {.data = data, .params = &params, .seed = seed, .pool = pool};
+    if (rec_model_fit(family, &fit, &model, &err) != REC_OK)
+        fail_msg("%s: %s", family->name, err.text);
+    return model;
+}
+
+bool world_score(const struct rec_model *model, const struct rec_history *history, float *scores) {
+    float *query = world_alloc(model->query_floats, sizeof(*query));
+    float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+    bool says = model->family->query(model, history, query, scratch);
+    for (size_t i = 0; !says && i < model->query_floats; i++)
+        CHECK_ROW(query[i] == 0.0f, model->family->name);
+    model->family->score(model, query, 1, 0, model->items, scores);
+    for (uint32_t i = 0; i < model->items; i++)
+        CHECK_ROW(isfinite(scores[i]), model->family->name);
+    rec_alloc_free(scratch);
+    rec_alloc_free(query);
+    return says;
+}
+
+bool world_same(const struct rec_model *a, const struct rec_model *b) {
+    static const size_t element[] = {
+        [REC_TENSOR_F32] = 4, [REC_TENSOR_U32] = 4, [REC_TENSOR_U64] = 8, [REC_TENSOR_U8] = 1};
+    if (a->items != b->items || a->tensors.count != b->tensors.count ||
+        a->query_floats != b->query_floats || a->scratch_floats != b->scratch_floats)
+        return false;
+    for (size_t i = 0; i < a->tensors.count; i++) {
+        const struct rec_tensor *x = &a->tensors.tensor[i], *y = &b->tensors.tensor[i];
+        if (strcmp(x->name, y->name) != 0 || x->type != y->type || x->rows != y->rows ||
+            x->cols != y->cols ||
+            memcmp(x->data, y->data, x->rows * x->cols * element[x->type]) != 0)
+            return false;
+    }
+    return true;
+}
+
+void *world_alloc(size_t count, size_t size) {
+    void *block = rec_alloc_array(count, size);
+    assert_non_null(block);
+    return block;
+}
