@@ -1,0 +1,280 @@
+/* Bulk import: one transaction on the writer's connection, lent for as long as it lasts.
+ *
+ * Rows are staged and inserted in the order of their key, some thousand at a time: neighbours land
+ * on one page, and a file that is sorted by user turns into appends. A row's sequence number is
+ * given out before that, so the order of arrival is kept.
+ *
+ * Rows the database held before: a row of a user who was there when the import began looks its
+ * like up among that user's rows of the same second; each old row can answer for one new row, and
+ * a bit per old row, by its sequence number, remembers which have. So a database with n of a row
+ * and a file with m end with max(n, m). A row with an event_id is known by it; different event ids
+ * are different rows, however alike. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "idhash.h"
+#include "store.h"
+
+enum { STAGE_ROWS = 16384 };
+
+/* In KiB, for an import only: pages of the tree that rows come back to. */
+static const char cache_large[] = "PRAGMA cache_size = -65536";
+static const char cache_normal[] = "PRAGMA cache_size = -2000";
+
+struct staged {
+    struct rec_store_row row;
+    const char *event_id;
+};
+
+struct rec_store_import {
+    struct rec_store *store;
+    struct rec_session *session;
+    struct rec_idhash users, items;
+    uint32_t users_before;    /* users below this index were there */
+    uint64_t recorded_before; /* and rows up to this sequence number */
+    uint64_t *answered;       /* [recorded_before / 64 + 1] bits by sequence number */
+    enum rec_status status;   /* of the first call that failed: nothing may be kept then */
+    size_t staged_count;
+    struct staged staged[STAGE_ROWS];
+};
+
+/* ---- begin and end ----------------------------------------------------------------- */
+
+static enum rec_status begin(struct rec_store_import *import, struct rec_error *err) {
+    struct rec_session *session = import->session;
+    import->users_before = session->counts.users;
+    import->recorded_before = session->counts.recorded;
+    if (import->recorded_before > 0) {
+        import->answered =
+            rec_alloc_array((size_t)(import->recorded_before / 64 + 1), sizeof(uint64_t));
+        if (import->answered == NULL)
+            return rec_error_set(err, REC_NO_MEMORY,
+                                 "import: no memory for a bit for each of "
+                                 "%llu rows",
+                                 (unsigned long long)import->recorded_before);
+    }
+    uint64_t seed;
+    sqlite3_randomness(sizeof(seed), &seed);
+    rec_idhash_init(&import->users, seed);
+    rec_idhash_init(&import->items, seed + 1);
+
+    enum rec_status st = rec_database_exec(&session->db, cache_large, err);
+    return st == REC_OK ? rec_session_begin(session, err) : st;
+}
+
+static void destroy(struct rec_store_import **import_pointer) {
+    struct rec_store_import *import = *import_pointer;
+    (void)rec_database_exec(&import->session->db, cache_normal, NULL);
+    (void)sqlite3_db_release_memory(import->session->db.handle);
+    rec_writer_give_back(import->store->writer);
+    rec_idhash_finish(&import->users);
+    rec_idhash_finish(&import->items);
+    rec_alloc_free(import->answered);
+    rec_alloc_free(import);
+    *import_pointer = NULL;
+}
+
+enum rec_status rec_store_import_begin(struct rec_store *store, struct rec_store_import **out,
+                                       struct rec_error *err) {
+    if (store->writer == NULL)
+        return rec_error_set(err, REC_CONFLICT, "%s: was opened for reading", store->path);
+    struct rec_store_import *import = rec_alloc_array(1, sizeof(*import));
+    if (import == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "import: no memory");
+    enum rec_status st = rec_writer_lend(store->writer, &import->session, err);
+    if (st != REC_OK) {
+        rec_alloc_free(import);
+        return st;
+    }
+    import->store = store;
+    st = begin(import, err);
+    if (st != REC_OK) {
+        rec_session_rollback(import->session);
+        destroy(&import);
+        return st;
+    }
+    *out = import;
+    return REC_OK;
+}
+
+enum rec_status rec_store_import_end(struct rec_store_import **import_pointer, bool commit,
+                                     struct rec_error *err) {
+    struct rec_store_import *import = *import_pointer;
+    if (import == NULL)
+        return REC_OK;
+    enum rec_status st = commit ? import->status : REC_OK;
+    if (st != REC_OK)
+        (void)rec_error_set(err, st, "import: rows failed before; nothing was kept");
+    if (commit && st == REC_OK)
+        st = rec_session_commit(import->session, err);
+    else
+        rec_session_rollback(import->session);
+    destroy(import_pointer);
+    return st;
+}
+
+/* ---- ids --------------------------------------------------------------------------------- */
+
+static enum rec_status intern_user(struct rec_store_import *import, const char *id, uint32_t *user,
+                                   struct rec_error *err) {
+    uint64_t key;
+    if (id != NULL && rec_idhash_find(&import->users, id, &key, user))
+        return REC_OK;
+
+    enum rec_status st = rec_apply_check_id("user_id", id, err);
+    *user = REC_STORE_NONE;
+    if (st == REC_OK && import->users_before > 0)
+        st = rec_session_find_user(import->session, id, user, err);
+    if (st == REC_OK && *user == REC_STORE_NONE)
+        st = rec_session_add_user(import->session, id, user, err);
+    return st == REC_OK ? rec_idhash_add(&import->users, id, key, *user, err) : st;
+}
+
+static enum rec_status intern_item(struct rec_store_import *import, const char *id, uint32_t *item,
+                                   struct rec_error *err) {
+    uint64_t key;
+    bool added;
+    if (id != NULL && rec_idhash_find(&import->items, id, &key, item))
+        return REC_OK;
+
+    enum rec_status st = rec_apply_check_id("item_id", id, err);
+    if (st == REC_OK)
+        st = rec_session_intern_item(import->session, id, item, &added, err);
+    return st == REC_OK ? rec_idhash_add(&import->items, id, key, *item, err) : st;
+}
+
+/* ---- rows that were there -------------------------------------------------------------------- */
+
+static bool is_answered(const struct rec_store_import *import, uint64_t sequence) {
+    return (import->answered[sequence / 64] >> (sequence % 64) & 1) != 0;
+}
+
+static void set_answered(struct rec_store_import *import, uint64_t sequence) {
+    if (sequence <= import->recorded_before && import->answered != NULL)
+        import->answered[sequence / 64] |= (uint64_t)1 << (sequence % 64);
+}
+
+/* True for an old row that may answer for `row`. */
+static bool answers(const struct rec_store_import *import, sqlite3_stmt *statement,
+                    const struct rec_store_row *row, bool has_event) {
+    uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
+    return sequence <= import->recorded_before && !is_answered(import, sequence) &&
+           sqlite3_column_int64(statement, 1) == (int64_t)row->item &&
+           sqlite3_column_int64(statement, 2) == (int64_t)row->type &&
+           sqlite3_column_double(statement, 3) == row->value &&
+           !(has_event && sqlite3_column_int(statement, 4) != 0);
+}
+
+static enum rec_status held_before(struct rec_store_import *import, const struct rec_store_row *row,
+                                   bool has_event, bool *held, struct rec_error *err) {
+    struct rec_database *db = &import->session->db;
+    sqlite3_stmt *statement;
+    bool found = true;
+    enum rec_status st = rec_database_prepare(db, REC_SQL_ROWS_SAME_TIME, &statement, err);
+    if (st != REC_OK)
+        return st;
+    (void)sqlite3_bind_int64(statement, 1, row->user);
+    (void)sqlite3_bind_int64(statement, 2, row->timestamp);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)import->recorded_before);
+    while (!*held) {
+        st = rec_database_step(db, statement, &found, err);
+        if (st != REC_OK || !found)
+            return st;
+        *held = answers(import, statement, row, has_event);
+    }
+    set_answered(import, (uint64_t)sqlite3_column_int64(statement, 0));
+    (void)sqlite3_reset(statement);
+    return REC_OK;
+}
+
+/* An event id the database or this import has already. */
+static enum rec_status event_held(struct rec_store_import *import, const char *event_id, bool *held,
+                                  struct rec_error *err) {
+    struct rec_session_event event = {0};
+    enum rec_status st = rec_apply_check_id("event_id", event_id, err);
+    if (st == REC_OK)
+        st = rec_session_find_event(import->session, event_id, &event, err);
+    *held = event.found;
+    if (st == REC_OK && event.found)
+        set_answered(import, event.sequence);
+    return st;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------
+ */
+
+static int compare_staged(const void *left, const void *right) {
+    const struct rec_store_row *a = &((const struct staged *)left)->row;
+    const struct rec_store_row *b = &((const struct staged *)right)->row;
+    if (a->user != b->user)
+        return a->user < b->user ? -1 : 1;
+    if (a->timestamp != b->timestamp)
+        return a->timestamp < b->timestamp ? -1 : 1;
+    return a->sequence < b->sequence ? -1 : a->sequence > b->sequence;
+}
+
+static enum rec_status flush_staged(struct rec_store_import *import, struct rec_error *err) {
+    enum rec_status st = REC_OK;
+    qsort(import->staged, import->staged_count, sizeof(import->staged[0]), compare_staged);
+    for (size_t i = 0; st == REC_OK && i < import->staged_count; i++)
+        st = rec_session_add_row(import->session, &import->staged[i].row,
+                                 import->staged[i].event_id, err);
+    import->staged_count = 0;
+    return st;
+}
+
+static enum rec_status stage(struct rec_store_import *import, const struct rec_interaction *in,
+                             uint64_t *added, struct rec_error *err) {
+    struct rec_store_row row = {.timestamp = in->timestamp, .value = in->value};
+    bool held = false;
+    enum rec_status st = rec_apply_check_value(in, err);
+    if (st == REC_OK && in->event_id != NULL)
+        st = event_held(import, in->event_id, &held, err);
+    if (st != REC_OK || held)
+        return st;
+
+    st = rec_session_intern_type(import->session, in->type, &row.type, err);
+    if (st == REC_OK)
+        st = intern_user(import, in->user_id, &row.user, err);
+    if (st == REC_OK)
+        st = intern_item(import, in->item_id, &row.item, err);
+    if (st == REC_OK && row.user < import->users_before && import->recorded_before > 0)
+        st = held_before(import, &row, in->event_id != NULL, &held, err);
+    if (st != REC_OK || held)
+        return st;
+
+    row.sequence = ++import->session->counts.recorded;
+    import->staged[import->staged_count++] = (struct staged){row, in->event_id};
+    ++*added;
+    /* An event id must be in the index before the next row looks for it. */
+    bool full = import->staged_count == STAGE_ROWS || in->event_id != NULL;
+    return full ? flush_staged(import, err) : REC_OK;
+}
+
+enum rec_status rec_store_import_rows(struct rec_store_import *import,
+                                      const struct rec_interaction *rows, size_t count,
+                                      uint64_t *added, struct rec_error *err) {
+    enum rec_status st = import->status;
+    if (st != REC_OK)
+        return rec_error_set(err, st, "import: rows failed before");
+    for (size_t i = 0; st == REC_OK && i < count; i++)
+        st = stage(import, &rows[i], added, err);
+    /* The texts of staged rows are the caller's and go with this call. */
+    if (st == REC_OK)
+        st = flush_staged(import, err);
+    import->status = st;
+    return st;
+}
+
+enum rec_status rec_store_import_items(struct rec_store_import *import,
+                                       const struct rec_item *items, size_t count,
+                                       struct rec_error *err) {
+    struct rec_recorded recorded;
+    enum rec_status st = import->status;
+    if (st != REC_OK)
+        return rec_error_set(err, st, "import: rows failed before");
+    for (size_t i = 0; st == REC_OK && i < count; i++)
+        st = rec_apply_item(import->session, &items[i], &recorded, err);
+    import->status = st;
+    return st;
+}
