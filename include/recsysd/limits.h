@@ -51,6 +51,9 @@ enum {
     REC_WRITE_QUEUE_ROWS_MAX = 100000,
     REC_TIMESTAMP_FUTURE_S_MAX = 86400,
 
+    /* files */
+    REC_READ_LINE_BYTES_MAX = 65536,
+
     /* models and training */
     REC_PARAMS_MAX = 32,
     REC_TENSORS_MAX = 64,
