@@ -39,10 +39,8 @@
  * overwrites or cuts in place under a map kills the daemon with SIGBUS, a read finds a bad
  * checksum. Saving writes PATH.tmp-PID, syncs it, renames it over PATH and syncs the folder: at
  * PATH there is always a whole model, the old or the new one. */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,69 +49,25 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "recsysd/model.h"
+#include "modelfile.h"
 #include "open.h"
 #include "tensors.h"
 
 enum {
-    FORMAT = 1,
-    ORDER = 0x01020304,
     ORDER_OTHER = 0x04030201,
-    ALIGNMENT = 64,
     BLOCK_BYTES_MIN = 1024, /* from here on rec_alloc_array aligns to 64 */
-    PATH_SHOWN = 140,       /* of a path in a message */
 };
 
-struct file_head {
-    char magic[8];
-    uint32_t order, format;
-    uint64_t bytes, recorded;
-    int64_t trained_at;
-    uint32_t items, tensors;
-    char version[64], database[40], family[32], parameters[512], metrics[1024];
-};
+/* ---- shared with modelfile_save.c -------------------------------------------- */
 
-struct file_tensor {
-    char name[32];
-    uint32_t type, zero;
-    uint64_t rows, cols, offset, bytes, checksum;
-};
-
-_Static_assert(sizeof(struct file_head) == 1720, "the format has no padding");
-_Static_assert(sizeof(struct file_tensor) == 80, "the format has no padding");
-
-/* Head, table, zeros and checksum of the most tensors there can be. */
-enum {
-    HEADER_BYTES_MAX = (1720 + REC_TENSORS_MAX * 80 + 8 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
-};
-
-struct header {
-    union {
-        unsigned char bytes[HEADER_BYTES_MAX];
-        struct {
-            struct file_head head;
-            struct file_tensor table[REC_TENSORS_MAX];
-        } part;
-    };
-    size_t used; /* bytes up to and with the checksum; the first tensor starts here */
-};
-
-static const char magic[8] = {'R', 'E', 'C', 'M', 'O', 'D', 'E', 'L'};
-
-static uint64_t padded(uint64_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+size_t rec_modelfile_header_bytes(uint32_t tensors) {
+    return (size_t)rec_modelfile_padded(sizeof(struct file_head) +
+                                        tensors * sizeof(struct file_tensor) + sizeof(uint64_t));
 }
 
-static size_t header_bytes(uint32_t tensors) {
-    return (size_t)padded(sizeof(struct file_head) + tensors * sizeof(struct file_tensor) +
-                          sizeof(uint64_t));
-}
-
-static uint64_t header_checksum(const struct header *header) {
+uint64_t rec_modelfile_checksum(const struct file_header *header) {
     return XXH3_64bits(header->bytes, header->used - sizeof(uint64_t));
 }
-
-/* ---- what holds for written and for read headers -------------------------- */
 
 static bool text_is_clean(const char *field, size_t cap, size_t length_max) {
     const char *end = memchr(field, '\0', cap);
@@ -140,8 +94,7 @@ static bool version_is_clean(const char *version) {
     return version[0] != '.';
 }
 
-/* The name of a field that is not as the format says, or NULL. */
-static const char *unclean_field(const struct file_head *head) {
+const char *rec_modelfile_unclean_field(const struct file_head *head) {
     if (!text_is_clean(head->version, sizeof(head->version), sizeof(head->version) - 1) ||
         !version_is_clean(head->version))
         return "version";
@@ -155,145 +108,6 @@ static const char *unclean_field(const struct file_head *head) {
     if (!text_is_clean(head->metrics, sizeof(head->metrics), sizeof(head->metrics) - 1))
         return "metrics";
     return NULL;
-}
-
-/* ---- saving ---------------------------------------------------------------- */
-
-static const unsigned char zeros[ALIGNMENT];
-
-static uint64_t tensor_checksum(const void *data, size_t bytes) {
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, data, bytes);
-    XXH3_64bits_update(&state, zeros, (size_t)padded(bytes) - bytes);
-    return XXH3_64bits_digest(&state);
-}
-
-static void fill_table(const struct rec_tensors *tensors, struct header *header) {
-    uint64_t offset = header->used;
-    for (size_t i = 0; i < tensors->count; i++) {
-        const struct rec_tensor *tensor = &tensors->tensor[i];
-        struct file_tensor *row = &header->part.table[i];
-        size_t bytes = 0;
-        bool fits = rec_tensors_bytes(tensor->type, tensor->rows, tensor->cols, &bytes);
-        assert(fits); /* it is in memory */
-        memcpy(row->name, tensor->name, sizeof(row->name));
-        row->type = (uint32_t)tensor->type;
-        row->rows = tensor->rows;
-        row->cols = tensor->cols;
-        row->offset = offset;
-        row->bytes = bytes;
-        row->checksum = tensor_checksum(tensor->data, bytes);
-        offset += padded(bytes);
-    }
-    header->part.head.bytes = offset;
-}
-
-/* The model is asked for what it is; info only for what it cannot know. */
-static enum rec_status fill_header(const struct rec_model *model, const struct rec_model_info *info,
-                                   struct header *header, struct rec_error *err) {
-    struct file_head *head = &header->part.head;
-    memset(header, 0, sizeof(*header));
-    header->used = header_bytes((uint32_t)model->tensors.count);
-    memcpy(head->magic, magic, sizeof(magic));
-    head->order = ORDER;
-    head->format = FORMAT;
-    head->recorded = info->recorded;
-    head->trained_at = info->trained_at;
-    head->items = model->items;
-    head->tensors = (uint32_t)model->tensors.count;
-    (void)snprintf(head->version, sizeof(head->version), "%s", info->version);
-    (void)snprintf(head->database, sizeof(head->database), "%s", info->database);
-    (void)snprintf(head->family, sizeof(head->family), "%s", model->family->name);
-    (void)snprintf(head->metrics, sizeof(head->metrics), "%s", info->metrics);
-    size_t bytes = rec_params_write(&model->params, head->parameters, sizeof(head->parameters));
-    if (bytes >= sizeof(head->parameters))
-        return rec_error_set(err, REC_LIMIT, "the parameters take %zu bytes, a model file has %zu",
-                             bytes, sizeof(head->parameters) - 1);
-    const char *field = unclean_field(head);
-    if (field != NULL)
-        return rec_error_set(err, REC_BAD_INPUT, "the model's %s cannot stand in a model file",
-                             field);
-
-    fill_table(&model->tensors, header);
-    uint64_t checksum = header_checksum(header);
-    memcpy(header->bytes + header->used - sizeof(checksum), &checksum, sizeof(checksum));
-    return REC_OK;
-}
-
-static enum rec_status write_all(int fd, const void *data, size_t bytes, const char *path,
-                                 struct rec_error *err) {
-    const unsigned char *p = data;
-    while (bytes > 0) {
-        ssize_t n = write(fd, p, bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return rec_error_set(err, REC_IO, "cannot write %.*s: %s", PATH_SHOWN, path,
-                                 strerror(errno));
-        p += n;
-        bytes -= (size_t)n;
-    }
-    return REC_OK;
-}
-
-static enum rec_status write_model(int fd, const struct rec_model *model,
-                                   const struct header *header, const char *path,
-                                   struct rec_error *err) {
-    enum rec_status st = write_all(fd, header->bytes, header->used, path, err);
-    for (size_t i = 0; st == REC_OK && i < model->tensors.count; i++) {
-        size_t bytes = (size_t)header->part.table[i].bytes;
-        st = write_all(fd, model->tensors.tensor[i].data, bytes, path, err);
-        if (st == REC_OK)
-            st = write_all(fd, zeros, (size_t)padded(bytes) - bytes, path, err);
-    }
-    if (st == REC_OK && fsync(fd) != 0)
-        st = rec_error_set(err, REC_IO, "cannot sync %.*s: %s", PATH_SHOWN, path, strerror(errno));
-    return st;
-}
-
-/* Without it the rename itself may be lost when the power goes. */
-static enum rec_status sync_folder(const char *path, struct rec_error *err) {
-    char folder[PATH_MAX] = ".";
-    const char *slash = strrchr(path, '/');
-    if (slash != NULL) /* keeps the slash, so that "/model" gives "/" */
-        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    int reason = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    return synced ? REC_OK
-                  : rec_error_set(err, REC_IO, "cannot sync the folder of %.*s: %s", PATH_SHOWN,
-                                  path, strerror(reason));
-}
-
-enum rec_status rec_modelfile_save(const struct rec_model *model, const struct rec_model_info *info,
-                                   const char *path, struct rec_error *err) {
-    struct header header;
-    char temp[PATH_MAX];
-    int n = snprintf(temp, sizeof(temp), "%s.tmp-%ld", path, (long)getpid());
-    if (n < 0 || (size_t)n >= sizeof(temp))
-        return rec_error_set(err, REC_BAD_INPUT, "the path %.*s... is too long", PATH_SHOWN, path);
-    enum rec_status st = fill_header(model, info, &header, err);
-    if (st != REC_OK)
-        return st;
-
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return rec_error_set(err, REC_IO, "cannot create %.*s: %s", PATH_SHOWN, temp,
-                             strerror(errno));
-    st = write_model(fd, model, &header, temp, err);
-    if (close(fd) != 0 && st == REC_OK)
-        st = rec_error_set(err, REC_IO, "cannot close %.*s: %s", PATH_SHOWN, temp, strerror(errno));
-    if (st == REC_OK && rename(temp, path) != 0)
-        st = rec_error_set(err, REC_IO, "cannot rename %.*s to its name without .tmp: %s",
-                           PATH_SHOWN, temp, strerror(errno));
-    if (st != REC_OK) {
-        (void)unlink(temp);
-        return st;
-    }
-    return sync_folder(path, err);
 }
 
 /* ---- loading --------------------------------------------------------------- */
@@ -316,7 +130,7 @@ static enum rec_status refuse(const struct reader *reader, enum rec_status statu
     va_start(args, fmt);
     (void)vsnprintf(reason, sizeof(reason), fmt, args);
     va_end(args);
-    return rec_error_set(reader->err, status, "model file %.*s: %s", PATH_SHOWN, reader->path,
+    return rec_error_set(reader->err, status, "model file %.*s: %s", FILE_PATH_SHOWN, reader->path,
                          reason);
 }
 
@@ -360,7 +174,8 @@ static enum rec_status read_all(const struct reader *reader, void *out, size_t b
 
 /* Magic, byte order, format and sizes: what must be right before a checksum can be looked for. */
 static enum rec_status check_start(const struct reader *reader, const struct file_head *head) {
-    if (reader->bytes < sizeof(magic) || memcmp(head->magic, magic, sizeof(magic)) != 0)
+    if (reader->bytes < sizeof(head->magic) ||
+        memcmp(head->magic, FILE_MAGIC, sizeof(head->magic)) != 0)
         return refuse(reader, REC_CORRUPT, "not a model file: it does not start with \"RECMODEL\"");
     if (reader->bytes < sizeof(*head))
         return refuse(reader, REC_CORRUPT, "truncated: %llu bytes, the header alone has %zu",
@@ -368,14 +183,15 @@ static enum rec_status check_start(const struct reader *reader, const struct fil
     if (head->order == ORDER_OTHER)
         return refuse(reader, REC_CORRUPT,
                       "written on a machine of the other byte order; train on this one");
-    if (head->order != ORDER)
+    if (head->order != FILE_ORDER)
         return refuse(reader, REC_CORRUPT, "header: byte order mark 0x%08x, expected 0x%08x",
-                      head->order, (unsigned)ORDER);
-    if (head->format != FORMAT)
-        return refuse(
-            reader, REC_CORRUPT, "header: format version %u, this program reads version %d; %s",
-            head->format, FORMAT,
-            head->format > FORMAT ? "a newer recsysd wrote it: upgrade this one" : "train again");
+                      head->order, (unsigned)FILE_ORDER);
+    if (head->format != FILE_FORMAT)
+        return refuse(reader, REC_CORRUPT,
+                      "header: format version %u, this program reads version %d; %s", head->format,
+                      FILE_FORMAT,
+                      head->format > FILE_FORMAT ? "a newer recsysd wrote it: upgrade this one"
+                                                 : "train again");
     if (head->bytes != reader->bytes)
         return refuse(reader, REC_CORRUPT, "%s: %llu bytes, the header says %llu",
                       reader->bytes < head->bytes ? "truncated" : "something is appended",
@@ -386,7 +202,7 @@ static enum rec_status check_start(const struct reader *reader, const struct fil
     return REC_OK;
 }
 
-static enum rec_status read_header(const struct reader *reader, struct header *header) {
+static enum rec_status read_header(const struct reader *reader, struct file_header *header) {
     struct file_head *head = &header->part.head;
     uint64_t checksum;
     memset(header, 0, sizeof(*header));
@@ -397,7 +213,7 @@ static enum rec_status read_header(const struct reader *reader, struct header *h
     if (st != REC_OK)
         return st;
 
-    header->used = header_bytes(head->tensors);
+    header->used = rec_modelfile_header_bytes(head->tensors);
     if (reader->bytes < header->used)
         return refuse(reader, REC_CORRUPT, "truncated: %llu bytes, the header alone has %zu",
                       (unsigned long long)reader->bytes, header->used);
@@ -405,10 +221,11 @@ static enum rec_status read_header(const struct reader *reader, struct header *h
     if (st != REC_OK)
         return st;
     memcpy(&checksum, header->bytes + header->used - sizeof(checksum), sizeof(checksum));
-    if (checksum != header_checksum(header))
+    if (checksum != rec_modelfile_checksum(header))
         return refuse(reader, REC_CORRUPT, "header: its checksum is %016llx, expected %016llx",
-                      (unsigned long long)header_checksum(header), (unsigned long long)checksum);
-    const char *field = unclean_field(head);
+                      (unsigned long long)rec_modelfile_checksum(header),
+                      (unsigned long long)checksum);
+    const char *field = rec_modelfile_unclean_field(head);
     if (field != NULL)
         return refuse(reader, REC_CORRUPT, "header: the %s is not a clean text", field);
     if (head->items == 0 || head->items > REC_ITEMS_MAX)
@@ -417,7 +234,7 @@ static enum rec_status read_header(const struct reader *reader, struct header *h
     return REC_OK;
 }
 
-static enum rec_status check_row(const struct reader *reader, const struct header *header,
+static enum rec_status check_row(const struct reader *reader, const struct file_header *header,
                                  size_t index, uint64_t offset) {
     const struct file_tensor *row = &header->part.table[index];
     size_t bytes;
@@ -446,13 +263,13 @@ static enum rec_status check_row(const struct reader *reader, const struct heade
 
 /* Each tensor begins where the one before it ends, so an offset within the file is an invariant
  * here and no sum can overflow. */
-static enum rec_status check_table(const struct reader *reader, const struct header *header) {
+static enum rec_status check_table(const struct reader *reader, const struct file_header *header) {
     uint64_t offset = header->used;
     for (size_t i = 0; i < header->part.head.tensors; i++) {
         enum rec_status st = check_row(reader, header, i, offset);
         if (st != REC_OK)
             return st;
-        offset += padded(header->part.table[i].bytes);
+        offset += rec_modelfile_padded(header->part.table[i].bytes);
         if (offset > reader->bytes)
             return refuse(reader, REC_CORRUPT, "tensor '%s': the zeros after it are cut off",
                           header->part.table[i].name);
@@ -489,7 +306,7 @@ static void fill_info(const struct file_head *head, struct rec_model_info *info)
 }
 
 /* Everything but the tensors' data. */
-static enum rec_status open_header(struct reader *reader, struct header *header) {
+static enum rec_status open_header(struct reader *reader, struct file_header *header) {
     enum rec_status st = open_file(reader);
     if (st == REC_OK)
         st = read_header(reader, header);
@@ -507,7 +324,7 @@ static void close_file(struct reader *reader) {
 enum rec_status rec_modelfile_info(const char *path, struct rec_model_info *out,
                                    struct rec_error *err) {
     struct reader reader = {.path = path, .err = err, .fd = -1};
-    struct header header;
+    struct file_header header;
     enum rec_status st = open_header(&reader, &header);
     if (st == REC_OK)
         fill_info(&header.part.head, out);
@@ -526,7 +343,7 @@ static enum rec_status read_params(const struct reader *reader, const struct rec
     return REC_OK;
 }
 
-static enum rec_status read_tensors(const struct reader *reader, const struct header *header,
+static enum rec_status read_tensors(const struct reader *reader, const struct file_header *header,
                                     struct rec_tensors *out) {
     size_t bytes = (size_t)(reader->bytes - header->used);
     unsigned char *block =
@@ -538,7 +355,7 @@ static enum rec_status read_tensors(const struct reader *reader, const struct he
     for (size_t i = 0; st == REC_OK && i < header->part.head.tensors; i++) {
         const struct file_tensor *row = &header->part.table[i];
         unsigned char *data = block + (row->offset - header->used);
-        uint64_t checksum = XXH3_64bits(data, (size_t)padded(row->bytes));
+        uint64_t checksum = XXH3_64bits(data, (size_t)rec_modelfile_padded(row->bytes));
         if (checksum != row->checksum)
             st = refuse(reader, REC_CORRUPT,
                         "tensor '%s': its checksum is %016llx, expected %016llx", row->name,
@@ -555,7 +372,7 @@ static enum rec_status read_tensors(const struct reader *reader, const struct he
     return st;
 }
 
-static enum rec_status read_model(const struct reader *reader, const struct header *header,
+static enum rec_status read_model(const struct reader *reader, const struct file_header *header,
                                   const struct rec_family *const *families,
                                   struct rec_model **out) {
     const struct file_head *head = &header->part.head;
@@ -579,7 +396,7 @@ enum rec_status rec_modelfile_load(const char *path, const struct rec_family *co
                                    struct rec_model **out, struct rec_model_info *info,
                                    struct rec_error *err) {
     struct reader reader = {.path = path, .err = err, .fd = -1};
-    struct header header;
+    struct file_header header;
     enum rec_status st = open_header(&reader, &header);
     if (st == REC_OK)
         st = check_fits(&reader, &header.part.head, database, catalogue_items);
