@@ -28,7 +28,7 @@ void rec_versions_destroy(struct rec_versions **versions);
  * live model is untouched on failure. *info may be NULL. */
 enum rec_status rec_versions_reload(struct rec_versions *versions, struct rec_model_info *info,
                                     struct rec_error *err);
-/* Saves, keeps, prunes, replaces MODEL and makes it live. Takes *model. info: family, parameters,
+/* Saves, keeps, prunes, replaces MODEL and makes it live. Takes *model, on failure too. info: family, parameters,
  * metrics, recorded and items are the caller's; version, database and trained_at are filled here.
  */
 enum rec_status rec_versions_publish(struct rec_versions *versions, struct rec_model **model,
@@ -40,6 +40,11 @@ enum rec_status rec_versions_activate(struct rec_versions *versions, const char 
  * live: the version live now, or "". */
 enum rec_status rec_versions_list(struct rec_versions *versions, struct rec_model_info *out,
                                   size_t *count, char live[64], struct rec_error *err);
+
+/* "20261122T101500Z-als-5f3a": what a version is called; the low 16 bits of random are used. For
+ * those who save a model themselves: a file under another name is served, but is not kept as a
+ * version when the next one replaces it. */
+void rec_versions_name(const char *family, int64_t unix_s, uint64_t random, char version[64]);
 
 /* ---- one run (run.c) ------------------------------------------------------------------- */
 
@@ -56,8 +61,9 @@ struct rec_train_result {
     char version[64];
     double fit_s;
 };
-/* snapshot, split, fit, judge, refit, save, publish. NOT_BETTER is a finished run that
- * changed nothing. versions NULL: stop after fitting and hand the model to *model instead.
+/* snapshot, split, fit, judge, refit, save, publish: progress is given these names, and the
+ * fraction of the whole run. NOT_BETTER is a finished run that changed nothing; *result is filled
+ * then, too. versions NULL: stop after fitting and hand the model to *model instead.
  * info (may be NULL): filled but for version. */
 struct rec_train_context {
     struct rec_store *store;
