@@ -24,9 +24,8 @@
 
 enum {
     POLL_S = 1,
-    RUN_SEED = 1,          /* fixed: the same data and parameters give the same model */
-    ETA_AFTER_MS = 500,    /* before that the rate says nothing */
-    ASSIGNMENT_BYTES = 128 /* one of the configured parameters */
+    RUN_SEED = 1,      /* fixed: the same data and parameters give the same model */
+    ETA_AFTER_MS = 500 /* before that the rate says nothing */
 };
 
 struct waiting {
@@ -90,23 +89,6 @@ static void count_ended(enum rec_run_state state) {
 
 /* ---- what to run ---------------------------------------------------------------------- */
 
-static enum rec_status set_all(struct rec_params *params, const char *text, struct rec_error *err) {
-    char assignment[ASSIGNMENT_BYTES];
-    while (*(text += strspn(text, " \t")) != '\0') {
-        size_t length = strcspn(text, " \t");
-        if (length >= sizeof(assignment))
-            return rec_error_set(err, REC_BAD_INPUT,
-                                 "training parameters: '%.40s...' is longer than %d bytes", text,
-                                 ASSIGNMENT_BYTES - 1);
-        (void)snprintf(assignment, sizeof(assignment), "%.*s", (int)length, text);
-        enum rec_status st = rec_params_set(params, assignment, err);
-        if (st != REC_OK)
-            return st;
-        text += length;
-    }
-    return REC_OK;
-}
-
 static enum rec_status configure(struct rec_scheduler *scheduler,
                                  const struct rec_scheduler_options *options,
                                  struct rec_error *err) {
@@ -117,7 +99,8 @@ static enum rec_status configure(struct rec_scheduler *scheduler,
     if (st != REC_OK)
         return st;
     rec_params_defaults(spec->family->params, spec->family->param_count, &spec->params);
-    st = set_all(&spec->params, options->parameters != NULL ? options->parameters : "", err);
+    st =
+        rec_params_read(&spec->params, options->parameters != NULL ? options->parameters : "", err);
     if (st != REC_OK)
         return st;
     scheduler->triggered = options->every_minutes > 0 || options->after_recorded > 0;

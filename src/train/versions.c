@@ -29,7 +29,7 @@ enum {
     PATH_BYTES = 4096,
     VERSION_PATH_BYTES = PATH_BYTES + 96, /* the folder, a version and .model */
     STAMP_CHARS = 16,                     /* "20261122T101500Z" */
-    TEMP_ABANDONED_S = 3600, /* a MODEL.tmp this old belongs to no save that still runs */
+    TEMP_ABANDONED_S = 3600, /* a temporary file this old belongs to no save that still runs */
 };
 
 struct rec_versions {
@@ -163,25 +163,36 @@ static enum rec_status read_folder(const struct rec_versions *versions, struct e
     return st;
 }
 
-/* What a save that was cut off left behind. Version files are written by this process alone. */
-static void remove_temporary(const struct rec_versions *versions) {
+/* Removes files of `folder` named <start>*.tmp-* that nobody has written to since `before`. */
+static void remove_temporary(const char *folder, const char *start, int64_t before) {
     char path[PATH_BYTES + 300];
     struct stat status;
-    (void)snprintf(path, sizeof(path), "%s.tmp", versions->path);
-    if (stat(path, &status) == 0 && rec_clock_unix_s() - status.st_mtime > TEMP_ABANDONED_S)
-        (void)unlink(path);
-
-    DIR *folder = opendir(versions->folder);
-    if (folder == NULL)
+    DIR *open_folder = opendir(folder);
+    if (open_folder == NULL)
         return;
-    for (struct dirent *file; (file = readdir(folder)) != NULL;) {
-        size_t length = strlen(file->d_name);
-        if (length < 4 || strcmp(file->d_name + length - 4, ".tmp") != 0)
+    for (struct dirent *file; (file = readdir(open_folder)) != NULL;) {
+        if (strncmp(file->d_name, start, strlen(start)) != 0 ||
+            strstr(file->d_name + strlen(start), ".tmp-") == NULL)
             continue;
-        (void)snprintf(path, sizeof(path), "%s/%s", versions->folder, file->d_name);
-        (void)unlink(path);
+        (void)snprintf(path, sizeof(path), "%s/%s", folder, file->d_name);
+        if (stat(path, &status) == 0 && status.st_mtime <= before)
+            (void)unlink(path);
     }
-    closedir(folder);
+    closedir(open_folder);
+}
+
+/* What saves that were cut off left behind. The versions are this process's alone; beside MODEL
+ * somebody may just be writing a new one, so there only old files go. */
+static void clean_up(const struct rec_versions *versions) {
+    char folder[PATH_BYTES];
+    int64_t now = rec_clock_unix_s();
+    const char *slash = strrchr(versions->path, '/');
+    const char *name = slash != NULL ? slash + 1 : versions->path;
+    int length = slash == NULL ? 0 : slash == versions->path ? 1 : (int)(slash - versions->path);
+    (void)snprintf(folder, sizeof(folder), "%.*s", length > 0 ? length : 1,
+                   length > 0 ? versions->path : ".");
+    remove_temporary(folder, name, now - TEMP_ABANDONED_S);
+    remove_temporary(versions->folder, "", INT64_MAX);
 }
 
 static void live_version(struct rec_versions *versions, char version[64]) {
@@ -248,7 +259,7 @@ enum rec_status rec_versions_create(const struct rec_versions_options *options,
     versions->slot = options->slot;
     pthread_mutex_init(&versions->change, NULL);
     rec_rng_init(&versions->rng, rec_clock_monotonic_ns(), (uint64_t)getpid());
-    remove_temporary(versions);
+    clean_up(versions);
     *out = versions;
     return REC_OK;
 }

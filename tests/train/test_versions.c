@@ -315,8 +315,8 @@ static void test_temporary_files_go(void **state) {
     char version[64], kept[256], old[256];
     const struct utimbuf long_ago = {1600000000, 1600000000};
     publish(fixture, version);
-    (void)snprintf(kept, sizeof(kept), "%s/20261122T101500Z-als-5f3a.model.tmp", fixture->kept);
-    (void)snprintf(old, sizeof(old), "%s.tmp", fixture->model);
+    (void)snprintf(kept, sizeof(kept), "%s/20261122T101500Z-als-5f3a.model.tmp-77", fixture->kept);
+    (void)snprintf(old, sizeof(old), "%s.tmp-77", fixture->model);
 
     fixture_write(kept, "half", 4);
     fixture_write(old, "half", 4);
