@@ -174,8 +174,8 @@ static const struct {
     {"65 tensors", AT_TENSORS, NUMBER("\x41\0\0\0"), "65 tensors"},
     {"2^32 - 1 tensors", AT_TENSORS, NUMBER("\xff\xff\xff\xff"), "4294967295 tensors"},
     {"a tensor fewer", AT_TENSORS, NUMBER("\3\0\0\0"), "model file"},
-    {"version that is a path", AT_VERSION, NUMBER("../../x\0"), "version"},
-    {"version that hides", AT_VERSION, NUMBER(".x\0"), "version"},
+    {"version that is a path", AT_VERSION + 4, NUMBER("/"), "version"},
+    {"version that hides", AT_VERSION, NUMBER("."), "version"},
     {"text goes on after its NUL", AT_VERSION, NUMBER("a\0b"), "version"},
     {"database identity of 39 bytes", AT_DATABASE,
      NUMBER("012345678901234567890123456789012345678"), "database identity"},
@@ -222,6 +222,47 @@ static void test_edited(void **state) {
         write_file(path, edited.byte, edited.bytes);
         check_refused(path, REC_CORRUPT, edits[i].text, edits[i].name);
     }
+}
+
+static void put_u64(struct file *file, size_t at, uint64_t value) {
+    memcpy(file->byte + at, &value, sizeof(value));
+}
+
+static void check_crafted(const char *path, struct file *file, const char *text, const char *name) {
+    put_u64(file, AT_BYTES, file->bytes);
+    file_resign(file->byte, file->bytes);
+    write_file(path, file->byte, file->bytes);
+    check_refused(path, REC_CORRUPT, text, name);
+}
+
+/* Goal: fields that are wrong together, each made to hide the other. */
+static void test_crafted(void **state) {
+    (void)state;
+    char path[PATH_BYTES];
+    struct file file, crafted;
+    saved(path, &file);
+
+    crafted = file; /* rows x 3 wraps around 2^64 to the 37 it should be */
+    put_u64(&crafted, ROW_FIELD(0, ROW_ROWS), (UINT64_MAX / 3 * 2 + 1) * TOY_ITEMS);
+    put_u64(&crafted, ROW_FIELD(0, ROW_COLS), 3);
+    assert_true((UINT64_MAX / 3 * 2 + 1) * 3 == 1);
+    check_crafted(path, &crafted, "do not hold", "rows x cols wrap to the same");
+
+    crafted = file; /* no data at all, and a size that rounds up around 2^64 to 0 */
+    crafted.bytes = (size_t)file_u64(file.byte, ROW_FIELD(3, ROW_OFFSET));
+    put_u64(&crafted, ROW_FIELD(3, ROW_ROWS), UINT64_MAX);
+    put_u64(&crafted, ROW_FIELD(3, ROW_DATA_BYTES), UINT64_MAX);
+    put_u64(&crafted, ROW_FIELD(3, ROW_CHECKSUM), XXH3_64bits("", 0));
+    check_crafted(path, &crafted, "18446744073709551615 bytes at", "2^64 - 1 bytes in no room");
+
+    crafted = file; /* bytes that belong to no tensor */
+    crafted.bytes += 64;
+    memset(crafted.byte + file.bytes, 0, 64);
+    check_crafted(path, &crafted, "the tensors end at", "bytes after the last tensor");
+
+    crafted = file; /* the last tensor fits, the zeros after it do not */
+    crafted.bytes -= 1;
+    check_crafted(path, &crafted, "cut off", "zeros cut off");
 }
 
 /* Goal: shapes that fit the file but not the model, and numbers that are none, meet open(). */
@@ -449,10 +490,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_every_byte_counts), cmocka_unit_test(test_edited),
-        cmocka_unit_test(test_open_refuses),      cmocka_unit_test(test_other_database),
-        cmocka_unit_test(test_not_a_model),       cmocka_unit_test(test_save_fails),
-        cmocka_unit_test(test_save_refuses),      cmocka_unit_test(test_replaces),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_crafted),           cmocka_unit_test(test_open_refuses),
+        cmocka_unit_test(test_other_database),    cmocka_unit_test(test_not_a_model),
+        cmocka_unit_test(test_save_fails),        cmocka_unit_test(test_save_refuses),
+        cmocka_unit_test(test_replaces),          cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
