@@ -4,5 +4,6 @@
 
 const struct rec_family *const rec_families[] = {
     &rec_popularity_family,
+    &rec_als_family,
     NULL,
 };
