@@ -1,0 +1,255 @@
+/* recommend.c: a list for a user or for an anonymous history.
+ *
+ * One path for everybody: copy what may be listed and the history, clear what is seen or excluded
+ * from that copy, turn the history into a query (or take the kept one), score in blocks that stay
+ * in the cache and keep the best of each, then give the generation back. Filters are bits inside
+ * the scan, never a longer list cut down afterwards: where K eligible items exist, K come back.
+ *
+ * Where no model can answer (none published, an unknown user, a history that tells the model
+ * nothing), the same scan runs over the live counts. */
+#include <string.h>
+
+#include "internal.h"
+
+/* One call's working state. */
+struct call {
+    struct rec_serve *serve;
+    struct rec_scratch *scratch;
+    const struct rec_recommend_query *query;
+    struct rec_generation *generation; /* held; NULL: live counts */
+    struct rec_history history;        /* events are the scratch's */
+    uint64_t version;
+    uint32_t items; /* bits of the mask */
+};
+
+static enum rec_status check(const struct rec_recommend_query *query, struct rec_error *err) {
+    if (query->k < 1 || query->k > REC_K_MAX)
+        return rec_error_set(err, REC_BAD_INPUT, "k: %u is not within 1 to %d", query->k,
+                             REC_K_MAX);
+    if (query->user_id == NULL && query->history_count > REC_HISTORY_PER_REQUEST_MAX)
+        return rec_error_set(err, REC_LIMIT, "history: %zu elements, at most %d are allowed",
+                             query->history_count, REC_HISTORY_PER_REQUEST_MAX);
+    if (query->exclude_count > REC_EXCLUDE_ITEMS_MAX)
+        return rec_error_set(err, REC_LIMIT, "exclude_items: %zu elements, at most %d are allowed",
+                             query->exclude_count, REC_EXCLUDE_ITEMS_MAX);
+    return REC_OK;
+}
+
+/* Holds the generation that is to answer, or none for the live counts. */
+static enum rec_status choose(struct call *call, struct rec_error *err) {
+    const char *wanted = call->query->model;
+    if (wanted != NULL && strcmp(wanted, "popularity") == 0)
+        return REC_OK;
+    call->generation = rec_slot_acquire(call->serve->slot);
+    const char *live = call->generation == NULL ? NULL : call->generation->model->family->name;
+    if (wanted == NULL || (live != NULL && strcmp(wanted, live) == 0))
+        return REC_OK;
+    return rec_error_set(err, REC_NOT_FOUND,
+                         "model: '%.64s' is not served; there is 'popularity'%s%s%s", wanted,
+                         live == NULL ? ", and no model has been published yet" : " and '",
+                         live == NULL ? "" : live, live == NULL ? "" : "'");
+}
+
+/* ---- histories ---------------------------------------------------------------------------- */
+
+static enum rec_status copy_user(struct call *call, struct rec_error *err) {
+    struct rec_serve *serve = call->serve;
+    uint64_t *seen = call->query->include_seen ? NULL : call->scratch->mask;
+    uint32_t user = rec_histories_find(&serve->histories, call->query->user_id);
+    enum rec_status st = REC_OK;
+    if (user == REC_STORE_NONE)
+        return REC_OK;
+    while (!rec_histories_copy(&serve->histories, user, call->scratch->events, &call->history.count,
+                               &call->version, seen, call->items)) {
+        st = rec_repair_user(serve, user, err);
+        if (st != REC_OK)
+            return st;
+    }
+    if (call->version > 0)
+        call->history.user = user;
+    return REC_OK;
+}
+
+static void copy_anonymous(struct call *call) {
+    struct rec_serve *serve = call->serve;
+    for (size_t i = 0; i < call->query->history_count; i++) {
+        const struct rec_anonymous_event *in = &call->query->history[i];
+        uint32_t item = rec_catalogue_find(&serve->catalogue, in->item_id);
+        if (item == REC_STORE_NONE)
+            continue;
+        struct rec_event event =
+            rec_record_event(serve->weights, item, in->type, in->value, in->timestamp);
+        rec_event_insert(call->scratch->events, call->history.count++, event);
+    }
+}
+_Static_assert(REC_HISTORY_PER_REQUEST_MAX <= REC_HISTORY_SCORED_MAX, "it fits the scratch");
+
+static void clear(struct call *call, uint32_t item) {
+    if (item < call->items) /* an item newer than the mask is not in the list anyway */
+        rec_serve_bit_clear(call->scratch->mask, item);
+}
+
+/* What may be listed for this call, and the history it is made of. */
+static enum rec_status prepare(struct call *call, struct rec_error *err) {
+    const struct rec_recommend_query *query = call->query;
+    struct rec_scratch *scratch = call->scratch;
+    struct rec_catalogue *catalogue = &call->serve->catalogue;
+    enum rec_status st = rec_catalogue_mask(catalogue, query->category, &scratch->mask,
+                                            &scratch->mask_words, &call->items, err);
+    if (st != REC_OK)
+        return st;
+
+    call->history = (struct rec_history){.events = scratch->events, .user = REC_STORE_NONE};
+    if (query->user_id == NULL)
+        copy_anonymous(call);
+    else
+        st = copy_user(call, err);
+    if (st != REC_OK)
+        return st;
+
+    for (size_t i = 0; i < call->history.count && !query->include_seen; i++)
+        clear(call, scratch->events[i].item);
+    for (size_t i = 0; i < query->exclude_count; i++) {
+        uint32_t item = rec_catalogue_find(catalogue, query->exclude_items[i]);
+        if (item != REC_STORE_NONE)
+            clear(call, item);
+    }
+    return REC_OK;
+}
+
+/* ---- scores -----------------------------------------------------------------------------------
+ */
+
+/* The query of the history in scratch->query; *says false: the history tells the model nothing. */
+static enum rec_status make_query(struct call *call, bool *says, struct rec_error *err) {
+    struct rec_serve *serve = call->serve;
+    struct rec_scratch *scratch = call->scratch;
+    const struct rec_model *model = call->generation->model;
+    uint64_t serial = call->generation->serial;
+    uint32_t user = call->history.user;
+
+    enum rec_status st = rec_alloc_grow(&scratch->query, &scratch->query_floats,
+                                        model->query_floats, sizeof(float), err);
+    if (st == REC_OK)
+        st = rec_alloc_grow(&scratch->family, &scratch->family_floats, model->scratch_floats,
+                            sizeof(float), err);
+    if (st != REC_OK)
+        return st;
+
+    *says = user != REC_STORE_NONE && rec_queries_get(&serve->queries, user, serial, call->version,
+                                                      scratch->query, model->query_floats);
+    if (*says)
+        return REC_OK;
+    *says = model->family->query(model, &call->history, scratch->query, scratch->family);
+    if (!*says || user == REC_STORE_NONE || model->family->ignores_history)
+        return REC_OK;
+    rec_queries_put(&serve->queries, user, serial, call->version, scratch->query,
+                    model->query_floats);
+    /* The user may have been erased while we computed, before the query was there to be dropped. */
+    if (rec_histories_version(&serve->histories, user) == 0)
+        rec_queries_drop(&serve->queries, user);
+    return REC_OK;
+}
+
+static bool none_eligible(const uint64_t *mask, uint32_t first, uint32_t count) {
+    for (size_t word = first / 64; word < ((size_t)first + count + 63) / 64; word++)
+        if (mask[word] != 0)
+            return false;
+    return true;
+}
+_Static_assert(REC_SERVE_BLOCK_ITEMS % 64 == 0, "blocks begin at a word of the mask");
+
+/* The k best items below `items`, by the model or, without one, by the live counts. */
+static void scan(struct call *call, const struct rec_model *model, uint32_t items,
+                 struct rec_recommended *out) {
+    struct rec_scratch *scratch = call->scratch;
+    struct rec_topk top;
+    rec_topk_init(&top, scratch->kept, call->query->k);
+    for (uint32_t first = 0; first < items; first += REC_SERVE_BLOCK_ITEMS) {
+        uint32_t count =
+            items - first < REC_SERVE_BLOCK_ITEMS ? items - first : REC_SERVE_BLOCK_ITEMS;
+        if (none_eligible(scratch->mask, first, count))
+            continue;
+        if (model != NULL)
+            model->family->score(model, scratch->query, 1, first, count, scratch->scores);
+        else
+            rec_catalogue_popularity(&call->serve->catalogue, first, count, scratch->scores);
+        rec_topk_scan(&top, scratch->scores, first, count, scratch->mask);
+    }
+    rec_topk_finish(&top);
+    out->items = scratch->kept;
+    out->count = top.count;
+}
+
+static void answer_popular(struct call *call, struct rec_recommended *out) {
+    static const char model[] = "popularity", version[] = "live";
+    memcpy(out->model, model, sizeof(model));
+    memcpy(out->version, version, sizeof(version));
+    scan(call, NULL, call->items, out);
+}
+
+void rec_recommend_name(const struct rec_generation *generation, struct rec_recommended *out) {
+    const char *family = generation->model->family->name;
+    size_t bytes = strlen(family);
+    if (bytes >= sizeof(out->model))
+        bytes = sizeof(out->model) - 1;
+    memcpy(out->model, family, bytes);
+    out->model[bytes] = '\0';
+    memcpy(out->version, generation->info.version, sizeof(out->version));
+    out->serial = generation->serial;
+}
+
+static enum rec_status answer(struct call *call, struct rec_recommended *out,
+                              struct rec_error *err) {
+    *out = (struct rec_recommended){.history_version = call->version};
+    bool says = false;
+    if (call->generation != NULL && call->history.count > 0) {
+        enum rec_status st = make_query(call, &says, err);
+        if (st != REC_OK)
+            return st;
+    }
+    if (!says) {
+        answer_popular(call, out);
+        return REC_OK;
+    }
+
+    const struct rec_model *model = call->generation->model;
+    rec_recommend_name(call->generation, out);
+    out->personal = !model->family->ignores_history;
+    scan(call, model, model->items < call->items ? model->items : call->items, out);
+    if (!call->query->explain || model->family->explain == NULL)
+        return REC_OK;
+    return rec_explain_run(call->scratch, model, &call->history, out, err);
+}
+
+enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
+                                  const struct rec_recommend_query *query,
+                                  struct rec_recommended *out, struct rec_error *err) {
+    struct call call = {.serve = serve, .scratch = serve->scratch[worker], .query = query};
+    struct rec_recommended made;
+    enum rec_status st = check(query, err);
+    if (st == REC_OK)
+        st = rec_repair_ids(serve, err);
+    if (st == REC_OK)
+        st = choose(&call, err);
+    if (st == REC_OK)
+        st = prepare(&call, err);
+    if (st == REC_OK)
+        st = answer(&call, &made, err);
+    rec_slot_release(serve->slot, &call.generation);
+    if (st == REC_OK)
+        *out = made;
+    return st;
+}
+
+void rec_recommend_versions(struct rec_serve *serve, const char *user_id, uint64_t *serial,
+                            uint64_t *history_version, uint64_t *catalogue_version) {
+    struct rec_generation *generation = rec_slot_acquire(serve->slot);
+    *serial = generation == NULL ? 0 : generation->serial;
+    rec_slot_release(serve->slot, &generation);
+    *catalogue_version = atomic_load(&serve->catalogue.version);
+
+    uint32_t user =
+        user_id == NULL ? REC_STORE_NONE : rec_histories_find(&serve->histories, user_id);
+    *history_version = user == REC_STORE_NONE ? 0 : rec_histories_version(&serve->histories, user);
+}
