@@ -7,7 +7,7 @@
 #include "test.h"
 #include "families/worlds.h"
 
-enum { USERS = 60, ITEMS = 83, BOARD = 40 };
+enum { USERS = 60, ITEMS = 83, BOARD = 40, MANY = 9001 };
 
 #define EACH_FAMILY(family)                                                                        \
     for (const struct rec_family *const *at = rec_families, *family = *at; (family = *at) != NULL; \
@@ -85,12 +85,13 @@ static void test_withheld_comes_back(void **state) {
     rec_dataset_destroy(&board);
 }
 
-/* Queries [USERS x query_floats] of all users. */
-static float *all_queries(const struct rec_model *model, const struct rec_dataset *data) {
+/* Queries [users x query_floats] of the first users. */
+static float *all_queries(const struct rec_model *model, const struct rec_dataset *data,
+                          uint32_t users) {
     size_t width = model->query_floats;
-    float *queries = world_alloc(USERS * width, sizeof(*queries));
+    float *queries = world_alloc(users * width, sizeof(*queries));
     float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
-    for (uint32_t user = 0; user < USERS; user++) {
+    for (uint32_t user = 0; user < users; user++) {
         struct rec_event events[HISTORY_MAX];
         struct rec_history history = world_history(data, user, events);
         CHECK_ROW(model->family->query(model, &history, queries + user * width, scratch),
@@ -100,35 +101,48 @@ static float *all_queries(const struct rec_model *model, const struct rec_datase
     return queries;
 }
 
+static void check_batches(const struct rec_model *model, const float *queries, size_t users,
+                          const float *whole, float *part) {
+    const struct rec_family *family = model->family;
+    size_t items = model->items;
+    for (size_t batch = 1; batch < users; batch += batch < 5 ? 1 : 5) {
+        for (size_t user = 0; user < users; user += batch) {
+            size_t n = users - user < batch ? users - user : batch;
+            family->score(model, queries + user * model->query_floats, n, 0, model->items,
+                          part + user * items);
+        }
+        CHECK_ROW(memcmp(part, whole, users * items * sizeof(*part)) == 0, family->name);
+    }
+}
+
+static void check_blocks(const struct rec_model *model, const float *queries, size_t users,
+                         const float *whole, float *part) {
+    static const uint32_t blocks[] = {1, 7, 64, 4096, MANY - 1};
+    const struct rec_family *family = model->family;
+    for (size_t b = 0; b < COUNT(blocks); b++)
+        for (uint32_t first = 0; first < model->items; first += blocks[b]) {
+            uint32_t left = model->items - first, count = left < blocks[b] ? left : blocks[b];
+            family->score(model, queries, users, first, count, part);
+            for (size_t user = 0; user < users; user++)
+                CHECK_ROW(memcmp(part + user * count, whole + user * model->items + first,
+                                 count * sizeof(*part)) == 0,
+                          family->name);
+        }
+}
+
 /* Goal: how many users are asked at once, and in which blocks of items, cannot be seen in any
- * score. */
+ * score. So many items that a family's own blocks, if it has any, end inside. */
 static void test_batches_and_blocks(void **state) {
     (void)state;
-    static float whole[USERS * ITEMS], part[USERS * ITEMS];
-    static const uint32_t blocks[] = {1, 7, 64, ITEMS - 1};
-    static const size_t batches[] = {1, 2, 3, 5, 16, USERS - 1};
-    struct rec_dataset *data = world_random(USERS, ITEMS, 5);
+    enum { ASKED = 17 };
+    static float whole[ASKED * MANY], part[ASKED * MANY];
+    struct rec_dataset *data = world_random(USERS, MANY, 5);
     EACH_FAMILY(family) {
         struct rec_model *model = world_fit(family, data, 1, NULL);
-        float *queries = all_queries(model, data);
-        family->score(model, queries, USERS, 0, ITEMS, whole);
-        for (size_t b = 0; b < COUNT(batches); b++) {
-            for (size_t user = 0; user < USERS; user += batches[b]) {
-                size_t n = USERS - user < batches[b] ? USERS - user : batches[b];
-                family->score(model, queries + user * model->query_floats, n, 0, ITEMS,
-                              part + user * ITEMS);
-            }
-            CHECK_ROW(memcmp(part, whole, sizeof(whole)) == 0, family->name);
-        }
-        for (size_t b = 0; b < COUNT(blocks); b++)
-            for (uint32_t first = 0; first < ITEMS; first += blocks[b]) {
-                uint32_t count = ITEMS - first < blocks[b] ? ITEMS - first : blocks[b];
-                family->score(model, queries, USERS, first, count, part);
-                for (size_t user = 0; user < USERS; user++)
-                    CHECK_ROW(memcmp(part + user * count, whole + user * ITEMS + first,
-                                     count * sizeof(*part)) == 0,
-                              family->name);
-            }
+        float *queries = all_queries(model, data, ASKED);
+        family->score(model, queries, ASKED, 0, MANY, whole);
+        check_batches(model, queries, ASKED, whole, part);
+        check_blocks(model, queries, ASKED, whole, part);
         rec_alloc_free(queries);
         rec_model_destroy(&model);
     }
@@ -148,7 +162,7 @@ static void test_masks(void **state) {
         mask[i / 64] |= 1ull << (i % 64);
     EACH_FAMILY(family) {
         struct rec_model *model = world_fit(family, data, 1, NULL);
-        float *queries = all_queries(model, data);
+        float *queries = all_queries(model, data, 1);
         for (size_t j = 0; j < COUNT(ks); j++) {
             struct rec_ranked kept[K_MAX];
             struct rec_topk top;
