@@ -86,14 +86,13 @@ static void test_write_reads_back(void **state) {
                              123.456789012, nextafter(0.1, 1.0)};
     for (size_t i = 0; i < COUNT(values); i++) {
         struct rec_params params = defaults(), back = defaults();
-        char text[200], *rest = NULL;
+        char text[200];
         params.value[0] = 2048;
         params.value[1] = values[i];
         params.value[3] = 1;
         size_t bytes = rec_params_write(&params, text, sizeof(text));
         assert_int_equal(bytes, strlen(text));
-        for (char *word = strtok_r(text, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-            assert_int_equal(rec_params_set(&back, word, NULL), REC_OK);
+        assert_int_equal(rec_params_read(&back, text, NULL), REC_OK);
         assert_memory_equal(back.value, params.value, sizeof(params.value));
     }
 }
@@ -125,11 +124,43 @@ static void test_write(void **state) {
     assert_non_null(strstr(err.text, "takes no parameters"));
 }
 
+/* Goal: a line of assignments is read whole or refused with the one that is wrong. */
+static void test_read(void **state) {
+    (void)state;
+    char longest[200] = "factors=";
+    memset(longest + strlen(longest), '0', 150);
+    const struct {
+        const char *name, *text;
+        double factors, bias;
+        const char *refusal;
+    } rows[] = {
+        {"nothing", "", 8, 1, NULL},
+        {"spaces", "   ", 8, 1, NULL},
+        {"one", "factors=3", 3, 1, NULL},
+        {"two", "factors=3 bias=0", 3, 0, NULL},
+        {"many spaces", "  factors=3   bias=false ", 3, 0, NULL},
+        {"the last counts", "factors=3 factors=4", 4, 1, NULL},
+        {"one wrong", "factors=3 bias=maybe", 0, 0, "bias: 'maybe'"},
+        {"space around the sign", "factors =3", 0, 0, "'factors' is not of the form"},
+        {"tab", "factors=3\tbias=0", 0, 0, "factors"},
+        {"too long", longest, 0, 0, "is too long"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_params params = defaults();
+        struct rec_error err = {.status = REC_OK};
+        enum rec_status st = rec_params_read(&params, rows[i].text, &err);
+        CHECK_ROW(st == (rows[i].refusal == NULL ? REC_OK : REC_BAD_INPUT), rows[i].name);
+        CHECK_ROW(st == REC_OK || strstr(err.text, rows[i].refusal) != NULL, rows[i].name);
+        CHECK_ROW(st != REC_OK || rec_params_get(&params, "factors") == rows[i].factors,
+                  rows[i].name);
+        CHECK_ROW(st != REC_OK || rec_params_get(&params, "bias") == rows[i].bias, rows[i].name);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_write_reads_back),
+        cmocka_unit_test(test_set),   cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_read),  cmocka_unit_test(test_write_reads_back),
         cmocka_unit_test(test_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
