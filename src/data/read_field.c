@@ -162,7 +162,8 @@ enum rec_status rec_read_field_time(const char *label, const char *text, size_t 
     if (time > now + REC_TIMESTAMP_FUTURE_S_MAX)
         return rec_error_set(
             why, REC_BAD_INPUT, "%s: %.40s is more than a day in the future%s", label, text,
-            time / 1000 <= now ? " (milliseconds? Unix seconds are expected)" : "");
+            now < time / 100 && time / 1000 <= now ? " (milliseconds? Unix seconds are expected)"
+                                                   : "");
     *out = time;
     return REC_OK;
 }
