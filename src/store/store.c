@@ -120,8 +120,17 @@ static enum rec_status open_reading(struct rec_store *store, struct rec_error *e
     return st;
 }
 
+/* Once per process and before SQLite's first use: without its counting of memory, no allocation
+ * takes a process-wide lock. Refused, which does no harm, where SQLite was in use already. */
+static void configure_library(void) {
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum rec_status rec_store_open(const struct rec_store_options *options, struct rec_store **out,
                                struct rec_error *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, configure_library);
+
     struct rec_store *store = rec_alloc_array(1, sizeof(*store));
     if (store == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "store: no memory");
