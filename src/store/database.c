@@ -31,7 +31,7 @@ static enum rec_status status_of(int code) {
     case SQLITE_INTERRUPT:
         return REC_CANCELLED;
     default:
-        return REC_IO;
+        return code == SQLITE_IOERR_NOMEM ? REC_NO_MEMORY : REC_IO;
     }
 }
 
@@ -71,10 +71,11 @@ enum rec_status rec_database_open(const char *path, bool writable, struct rec_da
         rec_database_close(&db);
         return st;
     }
-    enum rec_status st = configure(&db, writable, err);
+    struct rec_error cause = {0};
+    enum rec_status st = configure(&db, writable, &cause);
     if (st != REC_OK) {
         rec_database_close(&db);
-        return st;
+        return rec_error_set(err, st, "%s: %s", path, cause.text);
     }
     *out = db;
     return REC_OK;

@@ -10,15 +10,14 @@ enum { APPLICATION_ID = 0x72656373 }; /* "recs" */
 enum rec_status rec_migrate_check(struct rec_database *db, const char *path, bool writable,
                                   bool *fresh, struct rec_error *err) {
     int64_t application = 0, version = 0, objects = 0;
-    enum rec_status st = rec_database_number(db, "PRAGMA application_id", &application, NULL);
-    if (st == REC_CORRUPT)
-        return rec_error_set(err, st, "%s: is not an SQLite database", path);
+    struct rec_error cause = {0};
+    enum rec_status st = rec_database_number(db, "PRAGMA application_id", &application, &cause);
     if (st == REC_OK)
-        st = rec_database_number(db, "PRAGMA user_version", &version, NULL);
+        st = rec_database_number(db, "PRAGMA user_version", &version, &cause);
     if (st == REC_OK)
-        st = rec_database_number(db, "SELECT count(*) FROM sqlite_schema", &objects, NULL);
+        st = rec_database_number(db, "SELECT count(*) FROM sqlite_schema", &objects, &cause);
     if (st != REC_OK)
-        return rec_database_fail(db, path, err);
+        return rec_error_set(err, st, "%s: %s", path, cause.text);
 
     *fresh = application == 0 && version == 0 && objects == 0;
     if (*fresh && !writable)
