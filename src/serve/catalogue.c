@@ -24,7 +24,8 @@ enum rec_status rec_catalogue_init(struct rec_catalogue *catalogue, struct rec_e
     pthread_rwlockattr_destroy(&kind);
 
     /* Versions of an earlier process must not come again. */
-    atomic_store(&catalogue->version, (uint64_t)rec_clock_unix_ms() << 20);
+    atomic_store(&catalogue->version, ((uint64_t)rec_clock_unix_ms() << 20) +
+                                          (rec_clock_monotonic_ns() & ((1 << 20) - 1)));
     catalogue->ids = rec_idmap_create();
     catalogue->category_ids = rec_idmap_create();
     if (catalogue->ids == NULL || catalogue->category_ids == NULL)
@@ -408,6 +409,13 @@ void rec_catalogue_popularity(struct rec_catalogue *catalogue, uint32_t first, u
     pthread_rwlock_unlock(&catalogue->lock);
     for (uint32_t i = known; i < count; i++)
         scores[i] = 0.0f;
+}
+
+void rec_catalogue_add(struct rec_catalogue *catalogue, uint32_t item, double weight) {
+    pthread_rwlock_wrlock(&catalogue->lock);
+    if (item < catalogue->items)
+        catalogue->popularity[item] += weight;
+    pthread_rwlock_unlock(&catalogue->lock);
 }
 
 void rec_catalogue_count(struct rec_catalogue *catalogue, const struct rec_event *events,

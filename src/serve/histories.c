@@ -134,6 +134,20 @@ uint64_t rec_histories_version(struct rec_histories *histories, uint32_t user) {
     return version;
 }
 
+uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user) {
+    struct rec_user *at;
+    if (atomic_load(&histories->behind) == 0)
+        return REC_STORE_NONE;
+    for (; (at = rec_histories_at(histories, user)) != NULL; user++) {
+        pthread_mutex_lock(stripe_of(histories, user));
+        bool behind = at->count < at->rows;
+        pthread_mutex_unlock(stripe_of(histories, user));
+        if (behind)
+            return user;
+    }
+    return REC_STORE_NONE;
+}
+
 /* ---- events -----------------------------------------------------------------------------------
  */
 
@@ -213,6 +227,8 @@ enum rec_status rec_histories_add(struct rec_histories *histories, uint32_t user
     enum rec_status st = REC_NO_MEMORY;
     if (at->count == at->rows)
         st = grow_events(histories, at, NULL);
+    if (st != REC_OK && at->count == at->rows)
+        atomic_fetch_add(&histories->behind, 1);
     at->rows++;
     if (st == REC_OK) {
         /* Only a dislike, or an event older than what is there, touches more than its own weight.
@@ -241,6 +257,7 @@ bool rec_histories_replace(struct rec_histories *histories, uint32_t user, uint3
         if (at->capacity > 0)
             count_block(histories, at->capacity, false);
         count_block(histories, rows, true);
+        atomic_fetch_sub(&histories->behind, 1);
         at->events = *events;
         at->count = at->capacity = rows;
         *events = old;
@@ -261,6 +278,8 @@ void rec_histories_erase(struct rec_histories *histories, uint32_t user, struct 
     pthread_mutex_lock(stripe_of(histories, user));
     if (at->capacity > 0)
         count_block(histories, at->capacity, false);
+    if (at->count < at->rows)
+        atomic_fetch_sub(&histories->behind, 1);
     *events = at->events;
     *count = at->count;
     *rows = at->rows;

@@ -85,6 +85,7 @@ enum rec_status rec_catalogue_mask(struct rec_catalogue *catalogue, const char *
 /* Live counts of items first .. first+count-1; 0 past the catalogue. */
 void rec_catalogue_popularity(struct rec_catalogue *catalogue, uint32_t first, uint32_t count,
                               float *scores);
+void rec_catalogue_add(struct rec_catalogue *catalogue, uint32_t item, double weight);
 /* Adds sign * weight of every event to its item's count. */
 void rec_catalogue_count(struct rec_catalogue *catalogue, const struct rec_event *events,
                          size_t count, double sign);
@@ -111,6 +112,7 @@ struct rec_histories {
     struct rec_event *arena; /* what was there at start: one block, exactly as large as needed */
     size_t arena_events;
     _Atomic uint64_t grown_bytes; /* of arrays outside the arena */
+    atomic_size_t behind;         /* users whose events are behind the database */
 };
 
 enum rec_status rec_histories_init(struct rec_histories *histories, struct rec_error *err);
@@ -125,6 +127,8 @@ bool rec_histories_bound(struct rec_histories *histories, uint32_t user);
 uint32_t rec_histories_find(struct rec_histories *histories, const char *id);
 /* NULL for an index not in use. The struct stays where it is; its stripe's lock protects it. */
 struct rec_user *rec_histories_at(struct rec_histories *histories, uint32_t user);
+/* The first user from `user` on who is behind; REC_STORE_NONE. */
+uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user);
 uint64_t rec_histories_version(struct rec_histories *histories, uint32_t user);
 
 /* Copies the newest REC_HISTORY_SCORED_MAX events; older ones are only cleared from seen (NULL:
@@ -221,6 +225,8 @@ void rec_repair_note(struct rec_serve *serve, bool ids);
 /* Reads ids and catalogue entries again when some were lost; else one atomic load. */
 enum rec_status rec_repair_ids(struct rec_serve *serve, struct rec_error *err);
 enum rec_status rec_repair_user(struct rec_serve *serve, uint32_t user, struct rec_error *err);
+/* All users who are behind, as far as it goes: the live counts lack their newest events. */
+void rec_repair_users(struct rec_serve *serve);
 
 /* recommend.c: model, version and serial of a list. */
 void rec_recommend_name(const struct rec_generation *generation, struct rec_recommended *out);

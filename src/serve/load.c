@@ -39,11 +39,13 @@ static void begin(void *context, const struct rec_store_counts *counts) {
         loading->met != NULL && histories->arena != NULL &&
         rec_catalogue_reserve(&serve->catalogue, counts->items, loading->err) == REC_OK &&
         rec_histories_reserve(histories, counts->users, loading->err) == REC_OK;
-    if (loading->begun)
+    if (loading->begun) {
         histories->arena_events = counts->interactions;
-    else
+        histories->users = counts->users; /* the scan leaves out erased ones */
+    } else {
         (void)rec_error_set(loading->err, REC_NO_MEMORY, "no memory for %llu interactions",
                             (unsigned long long)counts->interactions);
+    }
 }
 
 static enum rec_status on_type(void *context, uint32_t type, const char *name) {

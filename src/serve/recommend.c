@@ -185,6 +185,7 @@ static void answer_popular(struct call *call, struct rec_recommended *out) {
     static const char model[] = "popularity", version[] = "live";
     memcpy(out->model, model, sizeof(model));
     memcpy(out->version, version, sizeof(version));
+    rec_repair_users(call->serve);
     scan(call, NULL, call->items, out);
 }
 

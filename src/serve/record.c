@@ -38,9 +38,8 @@ static void add_event(struct rec_serve *serve, const struct rec_interaction *row
         rec_record_event(serve->weights, recorded->item, row->type, row->value, row->timestamp);
     if (rec_histories_add(&serve->histories, recorded->user, event, &weight) != REC_OK)
         rec_repair_note(serve, false);
-    event.weight = (float)weight;
     if (weight < 0.0 || weight > 0.0)
-        rec_catalogue_count(&serve->catalogue, &event, 1, 1.0);
+        rec_catalogue_add(&serve->catalogue, recorded->item, weight);
     atomic_fetch_add(&serve->interactions, 1);
     atomic_fetch_add(&serve->recorded, 1);
 }

@@ -144,3 +144,9 @@ enum rec_status rec_repair_user(struct rec_serve *serve, uint32_t user, struct r
     }
     return rec_error_set(err, REC_BUSY, "the history is being written to; try again");
 }
+
+void rec_repair_users(struct rec_serve *serve) {
+    uint32_t user = rec_histories_behind(&serve->histories, 0);
+    while (user != REC_STORE_NONE && rec_repair_user(serve, user, NULL) == REC_OK)
+        user = rec_histories_behind(&serve->histories, user + 1);
+}
