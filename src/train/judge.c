@@ -1,15 +1,18 @@
 /* The judge. The hold-out is the last liked event of every user with enough of them; everything
  * else is what models are fitted on and what is known of a user when asked.
  *
- * A fair rival must not have seen the answers. The live model was fitted on all data up to its own
- * training, so most of a hold-out is no question to it. Therefore:
+ * A fair rival must not have seen the answers. The live model was fitted on all rows there were at
+ * its training, so most of a hold-out is no question to it. Therefore:
  *
- *   1. When enough users did their held-out event after the live model was trained, only those
- *      users are asked, and the live model itself is the rival: it cannot know these events.
+ *   1. When the held-out events of enough users were recorded after the live model's training,
+ *      only those users are asked, and the live model itself is the rival: it cannot know them.
  *   2. Otherwise the rival is the live model's recipe, its family and parameters, fitted on the
  *      same train part as the candidate.
  *   3. When that recipe is the candidate's own, there is nothing to compare: the run is the same
  *      fit on more data, and is not judged.
+ *
+ * What the live model has seen is told by the order of arrival, which the store numbers, and not by
+ * the events' times: clients send events late, and their clocks are wrong.
  *
  * Judging the live model on events it was fitted on would be simpler and would refuse nearly every
  * retrain. In case 1 the candidate also knows what other users did since, as it will when it
@@ -24,45 +27,69 @@
 
 /* ---- the hold-out ------------------------------------------------------------------ */
 
-static int64_t last_liked(const struct rec_dataset *data, uint32_t user) {
-    for (uint64_t i = data->offset[user + 1]; i > data->offset[user]; i--)
-        if (data->weight[i - 1] > 0.0f)
-            return (int64_t)data->time[i - 1];
-    return -1;
+#define NO_EVENT UINT64_MAX
+
+static uint64_t last_liked(const struct rec_dataset *data, uint32_t user) {
+    for (uint64_t e = data->offset[user + 1]; e > data->offset[user]; e--)
+        if (data->weight[e - 1] > 0.0f)
+            return e - 1;
+    return NO_EVENT;
 }
 
-static bool is_asked(const struct rec_csr *test, const struct rec_dataset *data, uint32_t user,
-                     int64_t after) {
-    return test->offset[user + 1] > test->offset[user] && last_liked(data, user) > after;
+/* Walks the store's rows beside the dataset's events: both come by user, oldest first. */
+struct arrivals {
+    const struct rec_dataset *data;
+    const struct rec_progress *progress;
+    uint64_t snapshot; /* the dataset holds rows up to this number */
+    uint64_t known;    /* the live model was fitted on rows up to this number */
+    bool *unseen;      /* [users] */
+    uint32_t user;
+    uint64_t event, held_out;
+};
+
+static enum rec_status on_arrival(void *context, const struct rec_store_row *row) {
+    struct arrivals *arrivals = context;
+    if (row->sequence > arrivals->snapshot || row->user >= arrivals->data->users)
+        return REC_OK; /* came after the snapshot */
+    if (row->user != arrivals->user) {
+        if (rec_progress_cancelled(arrivals->progress))
+            return REC_CANCELLED;
+        arrivals->user = row->user;
+        arrivals->event = arrivals->data->offset[row->user];
+        arrivals->held_out = last_liked(arrivals->data, row->user);
+    }
+    if (arrivals->event++ == arrivals->held_out)
+        arrivals->unseen[row->user] = row->sequence > arrivals->known;
+    return REC_OK;
 }
 
-static uint64_t count_asked(const struct rec_csr *test, const struct rec_dataset *data,
-                            int64_t after) {
+static bool is_asked(const struct rec_csr *test, const bool *unseen, uint32_t user) {
+    return test->offset[user + 1] > test->offset[user] && (unseen == NULL || unseen[user]);
+}
+
+static uint64_t count_asked(const struct rec_csr *test, const bool *unseen) {
     uint64_t users = 0;
     for (uint32_t u = 0; u < test->rows; u++)
-        users += is_asked(test, data, u, after);
+        users += is_asked(test, unseen, u);
     return users;
 }
 
-/* Empties, in place, the rows of users who are not asked: those whose event is not after `after`,
- * and, of the rest, all but every n-th when they are too many. Returns how many remain. */
-static uint64_t keep_asked(struct rec_csr *test, const struct rec_dataset *data, int64_t after,
-                           uint64_t eligible) {
-    uint64_t step = (eligible + REC_JUDGE_USERS_MAX - 1) / REC_JUDGE_USERS_MAX;
-    uint64_t seen = 0, kept = 0, end = 0;
+/* Empties, in place, the rows of users who are not asked and, of the rest, all but every n-th when
+ * they are too many. */
+static void keep_asked(struct rec_csr *test, const bool *unseen, uint64_t asked) {
+    uint64_t step = (asked + REC_JUDGE_USERS_MAX - 1) / REC_JUDGE_USERS_MAX;
+    uint64_t passed = 0, end = 0;
     uint64_t begin = test->offset[0];
     for (uint32_t u = 0; u < test->rows; u++) {
         uint64_t next = test->offset[u + 1];
-        bool asked = next > begin && last_liked(data, u) > after && seen++ % step == 0;
-        for (uint64_t i = begin; asked && i < next; i++, end++) {
+        bool stays = next > begin && (unseen == NULL || unseen[u]) && passed++ % step == 0;
+        for (uint64_t i = begin; stays && i < next; i++, end++) {
             test->column[end] = test->column[i];
             test->value[end] = test->value[i];
         }
-        kept += asked;
         test->offset[u + 1] = end;
         begin = next;
     }
-    return kept;
 }
 
 static bool same_recipe(const struct rec_model *model, const struct rec_train_spec *spec) {
@@ -75,51 +102,79 @@ static bool same_recipe(const struct rec_model *model, const struct rec_train_sp
     return true;
 }
 
-static void choose_rival(const struct rec_dataset *data, const struct rec_generation *live,
-                         const struct rec_train_spec *candidate, struct rec_holdout *holdout) {
-    struct rec_csr *test = holdout->split->test;
-    const int64_t any = -2; /* before every time */
-    int64_t after = any;
-    uint64_t eligible = count_asked(test, data, any);
-    holdout->rival = REC_JUDGE_NOBODY;
-    if (eligible < REC_JUDGE_USERS_MIN) {
-        holdout->reason = "too few users with enough history to judge";
-        rec_split_destroy(&holdout->split);
-        return;
-    }
+/* Which users' held-out events the live model cannot have seen; *out stays NULL when there are too
+ * few to ask. recorded 0 is a model that does not say what it was fitted on. */
+static enum rec_status find_unseen(const struct rec_train_context *context,
+                                   const struct rec_dataset *data, uint64_t recorded,
+                                   const struct rec_generation *live, const struct rec_csr *test,
+                                   bool **out, struct rec_error *err) {
+    struct arrivals arrivals = {.data = data,
+                                .progress = context->progress,
+                                .snapshot = recorded,
+                                .known = live->info.recorded,
+                                .user = REC_STORE_NONE};
+    if (arrivals.known == 0 || recorded < arrivals.known + REC_JUDGE_USERS_MIN)
+        return REC_OK;
+    arrivals.unseen = rec_alloc_array(data->users, sizeof(*arrivals.unseen));
+    if (arrivals.unseen == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "no memory to judge on %u users", data->users);
 
-    if (live == NULL) {
-        holdout->reason = "no model was live to compare with";
-    } else {
-        uint64_t fresh = count_asked(test, data, live->info.trained_at);
-        if (fresh >= REC_JUDGE_USERS_MIN) {
-            holdout->rival = REC_JUDGE_LIVE;
-            after = live->info.trained_at;
-            eligible = fresh;
-        } else if (!same_recipe(live->model, candidate)) {
-            holdout->rival = REC_JUDGE_RECIPE;
-        } else {
-            holdout->reason = "the recipe of the live model, and too few events since its training";
-        }
-    }
-    holdout->users = keep_asked(test, data, after, eligible);
+    const struct rec_store_scan scan = {.row = on_arrival, .context = &arrivals};
+    enum rec_status st = rec_store_scan(context->store, &scan, err);
+    if (st == REC_OK && count_asked(test, arrivals.unseen) >= REC_JUDGE_USERS_MIN)
+        *out = arrivals.unseen;
+    else
+        rec_alloc_free(arrivals.unseen);
+    return st;
 }
 
-enum rec_status rec_judge_hold_out(const struct rec_dataset *data,
-                                   const struct rec_generation *live,
-                                   const struct rec_train_spec *candidate, struct rec_holdout *out,
+static void choose_rival(const struct rec_generation *live, const struct rec_train_spec *candidate,
+                         const bool *unseen, struct rec_holdout *holdout) {
+    if (live == NULL)
+        holdout->reason = "no model was live to compare with";
+    else if (unseen != NULL)
+        holdout->rival = REC_JUDGE_LIVE;
+    else if (!same_recipe(live->model, candidate))
+        holdout->rival = REC_JUDGE_RECIPE;
+    else
+        holdout->reason = "the recipe of the live model, and too few events since its training";
+}
+
+enum rec_status rec_judge_hold_out(const struct rec_train_context *context,
+                                   const struct rec_train_spec *candidate,
+                                   const struct rec_dataset *data, uint64_t recorded,
+                                   const struct rec_generation *live, struct rec_holdout *out,
                                    struct rec_error *err) {
     const struct rec_split_options options = {.kind = REC_SPLIT_LEAVE_LAST,
                                               .test_last = 1,
                                               .user_events_min = REC_JUDGE_POSITIVES_MIN,
                                               .positives_only = true};
-    struct rec_holdout holdout = {0};
+    struct rec_holdout holdout = {.rival = REC_JUDGE_NOBODY};
+    bool *unseen = NULL;
     enum rec_status st = rec_split_make(data, &options, &holdout.split, err);
     if (st != REC_OK)
         return st;
-    choose_rival(data, live, candidate, &holdout);
-    *out = holdout;
-    return REC_OK;
+
+    uint64_t users = count_asked(holdout.split->test, NULL);
+    if (users < REC_JUDGE_USERS_MIN) {
+        holdout.reason = "too few users with enough history to judge";
+        rec_split_destroy(&holdout.split);
+        *out = holdout;
+        return REC_OK;
+    }
+    if (live != NULL)
+        st = find_unseen(context, data, recorded, live, holdout.split->test, &unseen, err);
+    if (st == REC_OK) {
+        choose_rival(live, candidate, unseen, &holdout);
+        if (unseen != NULL)
+            users = count_asked(holdout.split->test, unseen);
+        keep_asked(holdout.split->test, unseen, users);
+        *out = holdout;
+    } else {
+        rec_holdout_finish(&holdout);
+    }
+    rec_alloc_free(unseen);
+    return st;
 }
 
 void rec_holdout_finish(struct rec_holdout *holdout) {

@@ -22,14 +22,15 @@ struct rec_holdout {
     struct rec_split *split; /* NULL: too few users to measure anything */
     enum rec_judge_rival rival;
     const char *reason; /* static; of REC_JUDGE_NOBODY */
-    uint64_t users;     /* tested */
 };
 
-/* Splits data and chooses the rival. live NULL: nothing is live. candidate: what will be fitted.
+/* Splits data, which holds the rows up to number `recorded`, and chooses the rival. live NULL:
+ * nothing is live. candidate: what will be fitted.
  * owns: *out is for rec_holdout_finish. */
-enum rec_status rec_judge_hold_out(const struct rec_dataset *data,
-                                   const struct rec_generation *live,
-                                   const struct rec_train_spec *candidate, struct rec_holdout *out,
+enum rec_status rec_judge_hold_out(const struct rec_train_context *context,
+                                   const struct rec_train_spec *candidate,
+                                   const struct rec_dataset *data, uint64_t recorded,
+                                   const struct rec_generation *live, struct rec_holdout *out,
                                    struct rec_error *err);
 void rec_holdout_finish(struct rec_holdout *holdout); /* repeated calls are fine */
 

@@ -93,7 +93,8 @@ static enum rec_status judge(struct run *run, struct rec_error *err) {
         return st;
     if (run->context->slot != NULL)
         run->live = rec_slot_acquire(run->context->slot);
-    st = rec_judge_hold_out(run->data, run->live, run->spec, &run->holdout, err);
+    st = rec_judge_hold_out(run->context, run->spec, run->data, run->recorded, run->live,
+                            &run->holdout, err);
     if (st != REC_OK)
         return st;
     if (run->holdout.split == NULL) {

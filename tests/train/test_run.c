@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "train/judge.h"
 
 static const char *const poor[] = {"factors=1", "iterations=1", NULL};
 
@@ -44,7 +45,8 @@ static enum rec_status run(struct fixture *fixture, const struct rec_train_spec 
 static double metric(const char *metrics, const char *of, const char *name) {
     char key[32];
     double value = -1.0;
-    const char *at = strstr(metrics, of);
+    (void)snprintf(key, sizeof(key), "\"%s\":{", of);
+    const char *at = strstr(metrics, key);
     (void)snprintf(key, sizeof(key), "\"%s\":", name);
     at = at != NULL ? strstr(at, key) : NULL;
     if (at == NULL || sscanf(at + strlen(key), "%lf", &value) != 1)
@@ -90,8 +92,12 @@ static void test_worse_changes_nothing(void **state) {
     assert_true(metric(result.metrics, "candidate", "ndcg@10") <
                 metric(result.metrics, "live", "ndcg@10"));
 
-    /* A tolerance that forgives all of it. */
-    spec.tolerance = 1.0;
+    /* A tolerance that just does not forgive it, and one that just does; metrics have 6 digits. */
+    double part =
+        metric(result.metrics, "candidate", "ndcg@10") / metric(result.metrics, "live", "ndcg@10");
+    spec.tolerance = 1.0 - part - 1e-4;
+    assert_int_equal(run(fixture, &spec, &result, &err), REC_NOT_BETTER);
+    spec.tolerance = 1.0 - part + 1e-4;
     assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
     assert_non_null(strstr(result.metrics, "\"judged\":true"));
 
@@ -124,25 +130,39 @@ static void test_same_recipe_is_not_judged(void **state) {
     assert_true(metric(result.metrics, "candidate", "ndcg@10") > 0.0);
 }
 
-/* Events after the live model's training: it cannot have seen them, so it is judged itself, and
- * only on those who did something since. Times lie ahead, because the clock is the real one. */
-static void test_new_events_judge_the_live_model(void **state) {
-    struct fixture *fixture = *state;
-    struct rec_train_spec spec = fixture_spec("als", fixture_good);
-    struct rec_train_result result;
-    struct rec_error err;
-    int64_t ahead = rec_clock_unix_s() + 3600;
-    fixture_train_good(fixture);
-    fixture_add(fixture, 49, FIXTURE_LIKED, 1, ahead);
-    assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
-    assert_non_null(strstr(result.metrics, "\"judged\":false"));
-
-    /* The 50th. That run published a model of its own: one that is older goes live again. */
-    fixture_add(fixture, 50, FIXTURE_LIKED, 1, ahead);
-    assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
-    assert_non_null(strstr(result.metrics, "\"judged\":true,\"against\":\"live model\""));
-    assert_int_equal((int)metric(result.metrics, "candidate", "users"), 50);
-    assert_int_equal((int)metric(result.metrics, "live", "users"), 50);
+/* Rows recorded after the live model's training: it cannot have seen them, whatever time they say,
+ * so it is judged itself, and only on those who did something since. */
+static void test_new_rows_judge_the_live_model(void **state) {
+    static const struct {
+        const char *name;
+        uint32_t users;
+        int64_t time;
+        const char *judged;
+    } cases[] = {
+        {"one short", 49, FIXTURE_TIME + 100, "{\"judged\":false,"},
+        {"enough", 50, FIXTURE_TIME + 100, "{\"judged\":true,\"against\":\"live model\","},
+        {"enough, from a clock ahead", 50, 4000000000, "\"against\":\"live model\","},
+        {"enough, but older than what was known", 50, FIXTURE_TIME - 100, "{\"judged\":false,"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        void *inner = NULL;
+        struct rec_train_result result;
+        struct rec_error err;
+        assert_int_equal(fixture_setup(&inner), 0);
+        struct fixture *fixture = inner;
+        const struct rec_train_spec spec = fixture_spec("als", fixture_good);
+        fixture_train_good(fixture);
+        fixture_add(fixture, cases[i].users, FIXTURE_LIKED, 1, cases[i].time);
+        assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
+        if (strstr(result.metrics, cases[i].judged) == NULL)
+            fail_msg("%s: %s", cases[i].name, result.metrics);
+        if (strstr(result.metrics, "live model\"") != NULL) {
+            assert_int_equal((int)metric(result.metrics, "candidate", "users"), 50);
+            assert_int_equal((int)metric(result.metrics, "live", "users"), 50);
+        }
+        assert_int_equal(fixture_teardown(&inner), 0);
+    }
 }
 
 static void test_few_users_are_not_judged(void **state) {
@@ -158,6 +178,21 @@ static void test_few_users_are_not_judged(void **state) {
     fixture_add(fixture, 50, 0, FIXTURE_LIKED, FIXTURE_TIME);
     spec = fixture_spec("als", poor);
     assert_int_equal(run(fixture, &spec, &result, &err), REC_NOT_BETTER);
+}
+
+/* The cap of tested users: all of them at the cap, every other one just past it. */
+static void test_many_users_are_thinned(void **state) {
+    struct fixture *fixture = *state;
+    const struct rec_train_spec spec = fixture_spec("popularity", NULL);
+    struct rec_train_result result;
+    struct rec_error err;
+    fixture_add(fixture, REC_JUDGE_USERS_MAX, 0, 3, FIXTURE_TIME);
+    assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
+    assert_int_equal((int)metric(result.metrics, "candidate", "users"), REC_JUDGE_USERS_MAX);
+    fixture_add(fixture, REC_JUDGE_USERS_MAX + 1, 0, 3, FIXTURE_TIME);
+    assert_int_equal(run(fixture, &spec, &result, &err), REC_OK);
+    assert_int_equal((int)metric(result.metrics, "candidate", "users"),
+                     REC_JUDGE_USERS_MAX / 2 + 1);
 }
 
 static void test_nothing_to_learn_from(void **state) {
@@ -346,8 +381,9 @@ int main(void) {
         ROW(test_worse_changes_nothing),
         ROW(test_unjudged_replaces_anything),
         ROW(test_same_recipe_is_not_judged),
-        ROW(test_new_events_judge_the_live_model),
+        cmocka_unit_test(test_new_rows_judge_the_live_model),
         EMPTY_ROW(test_few_users_are_not_judged),
+        EMPTY_ROW(test_many_users_are_thinned),
         EMPTY_ROW(test_nothing_to_learn_from),
         ROW(test_refit_knows_the_newest_events),
         ROW(test_phases),

@@ -127,6 +127,27 @@ static void test_activate_and_prune(void **state) {
     assert_live(fixture, version[3]);
 }
 
+/* A clock that was ahead once: what is published now sorts behind, and stays all the same. */
+static void test_live_one_is_never_pruned(void **state) {
+    struct fixture *fixture = *state;
+    struct rec_error err = {0};
+    char version[64], path[256];
+    publish(fixture, version);
+    for (unsigned i = 0; i < 4; i++) {
+        struct rec_model_info info;
+        struct rec_model *model = make_model(fixture, &info);
+        rec_versions_name("popularity", 4000000000, i, info.version);
+        path_of(fixture, info.version, path);
+        assert_int_equal(rec_modelfile_save(model, &info, path, &err), REC_OK);
+        rec_model_destroy(&model);
+    }
+    publish(fixture, version);
+    assert_live(fixture, version);
+    path_of(fixture, version, path);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(fixture_kept(fixture), 4);
+}
+
 static void test_versions_share_no_file(void **state) {
     struct fixture *fixture = *state;
     struct rec_error err = {0};
@@ -354,6 +375,7 @@ int main(void) {
         ROW(test_keeps_the_newest),
         ROW(test_list_of_nothing),
         ROW(test_activate_and_prune),
+        ROW(test_live_one_is_never_pruned),
         ROW(test_versions_share_no_file),
         ROW(test_hostile_names),
         ROW(test_reload_of_bad_files),
