@@ -1,0 +1,221 @@
+/* Training jobs: POST /retrain, GET /jobs, GET and DELETE /jobs/{id}. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "answer.h"
+#include "codec.h"
+#include "handlers.h"
+#include "problem.h"
+#include "query.h"
+
+enum { ASSIGNMENT_BYTES = 128 };
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static void write_outcome(struct rec_answer *answer, const struct rec_run_row *row) {
+    REC_ANSWER_LITERAL(answer, ",\"metrics\":");
+    if (rec_codec_is_object_text(row->metrics))
+        rec_answer_raw(answer, row->metrics, strlen(row->metrics));
+    else
+        REC_ANSWER_LITERAL(answer, "null");
+    if (row->version[0] != '\0') {
+        REC_ANSWER_LITERAL(answer, ",\"model_version\":");
+        rec_answer_string(answer, row->version);
+    }
+    if (row->error[0] != '\0') {
+        REC_ANSWER_LITERAL(answer, ",\"error\":");
+        rec_answer_string(answer, row->error);
+    }
+    REC_ANSWER_LITERAL(answer, ",\"created_at\":");
+    rec_answer_instant(answer, row->created_at);
+    REC_ANSWER_LITERAL(answer, ",\"started_at\":");
+    rec_answer_instant(answer, row->started_at);
+    REC_ANSWER_LITERAL(answer, ",\"finished_at\":");
+    rec_answer_instant(answer, row->finished_at);
+}
+
+/* The id is a string, as all ids are. */
+static void write_job(struct rec_answer *answer, const struct rec_job *job) {
+    REC_ANSWER_LITERAL(answer, "{\"id\":\"");
+    rec_answer_u64(answer, job->row.id);
+    REC_ANSWER_LITERAL(answer, "\",\"state\":");
+    rec_answer_string(answer, rec_run_state_text(job->row.state));
+    REC_ANSWER_LITERAL(answer, ",\"model\":");
+    rec_answer_string(answer, job->row.family);
+    REC_ANSWER_LITERAL(answer, ",\"parameters\":");
+    rec_answer_string(answer, job->row.parameters);
+    REC_ANSWER_LITERAL(answer, ",\"phase\":");
+    rec_answer_string(answer, job->phase);
+    REC_ANSWER_LITERAL(answer, ",\"fraction\":");
+    rec_answer_double(answer, job->fraction);
+    REC_ANSWER_LITERAL(answer, ",\"loss\":");
+    rec_answer_double(answer, job->loss);
+    REC_ANSWER_LITERAL(answer, ",\"eta_s\":");
+    rec_answer_double(answer, job->eta_s);
+    write_outcome(answer, &job->row);
+    REC_ANSWER_LITERAL(answer, "}");
+}
+
+static enum rec_status answer_job(struct rec_api *api, struct rec_http_exchange *exchange,
+                                  uint64_t id, struct rec_error *err) {
+    struct rec_job job;
+    struct rec_answer answer;
+    enum rec_status st = rec_scheduler_get(api->scheduler, id, &job, err);
+    if (st != REC_OK)
+        return st;
+    rec_answer_init(&answer, exchange);
+    write_job(&answer, &job);
+    return rec_answer_end(&answer, err);
+}
+
+/* ---- start --------------------------------------------------------------------------------------
+ */
+
+struct order {
+    const char *family;
+    bool force;
+    size_t count;
+    const char *assignments[REC_PARAMS_MAX];
+    char text[REC_PARAMS_MAX][ASSIGNMENT_BYTES];
+};
+
+/* {"factors": 64}, or ["factors=64"] as on the command line. */
+static enum rec_status read_set(struct rec_json *root, struct order *order, struct rec_error *err) {
+    struct rec_json *set = rec_codec_member(root, "set"), *array, *value;
+    const char *key;
+    void *iterator = NULL;
+    if (set != NULL && rec_codec_is_object(set)) {
+        while ((value = rec_codec_next(set, &iterator, &key)) != NULL) {
+            if (order->count == REC_PARAMS_MAX)
+                return rec_error_set(err, REC_LIMIT, "set has more than %d members",
+                                     REC_PARAMS_MAX);
+            char *text = order->text[order->count];
+            enum rec_status st = rec_codec_assignment(value, key, text, ASSIGNMENT_BYTES, err);
+            if (st != REC_OK)
+                return st;
+            order->assignments[order->count++] = text;
+        }
+        return REC_OK;
+    }
+    enum rec_status st =
+        rec_codec_array(root, "set", NULL, 0, REC_PARAMS_MAX, &array, &order->count, err);
+    for (size_t i = 0; st == REC_OK && i < order->count; i++) {
+        struct rec_codec_at at = {.list = "set", .index = i};
+        st = rec_codec_element_text(array, &at, ASSIGNMENT_BYTES, &order->assignments[i], err);
+    }
+    return st;
+}
+
+static enum rec_status jobs_start(struct rec_api *api, struct rec_http_exchange *exchange,
+                                  struct rec_json **root, struct rec_error *err) {
+    static const char *const names[] = {"model", "set", "force"};
+    struct order order;
+    uint64_t id = 0;
+    order.family = NULL;
+    order.force = false;
+    order.count = 0;
+    enum rec_status st = rec_query_none(exchange, err);
+    if (st == REC_OK && exchange->body_bytes > 0) { /* no body: what is configured */
+        st = rec_codec_parse(exchange->body, exchange->body_bytes, "the body", root, err);
+        if (st == REC_OK)
+            st = rec_codec_object(*root, NULL, names, 3, err);
+        if (st == REC_OK)
+            st = rec_codec_text(*root, "model", NULL, true, 31, &order.family, err);
+        if (st == REC_OK)
+            st = rec_codec_bool(*root, "force", NULL, &order.force, err);
+        if (st == REC_OK)
+            st = read_set(*root, &order, err);
+    }
+    if (st == REC_OK)
+        st = rec_scheduler_submit(api->scheduler, order.family, order.assignments, order.count,
+                                  order.force, &id, err);
+    if (st == REC_OK)
+        st = answer_job(api, exchange, id, err);
+    if (st != REC_OK)
+        return st;
+    exchange->status = 202;
+    snprintf(exchange->location, sizeof(exchange->location), "/jobs/%" PRIu64, id);
+    return REC_OK;
+}
+
+REC_HANDLER(rec_handle_jobs_start) {
+    struct rec_error err = {0};
+    struct rec_json *root = NULL;
+    enum rec_status st = jobs_start(context, exchange, &root, &err);
+    rec_codec_free(&root);
+    return rec_problem_verdict(exchange, st, &err);
+}
+
+/* ---- watch and cancel
+ * ------------------------------------------------------------------------------ */
+
+/* What is no number is no job either. */
+static enum rec_status read_id(const struct rec_http_exchange *exchange, uint64_t *id,
+                               struct rec_error *err) {
+    const char *text = NULL;
+    int64_t value;
+    enum rec_status st = rec_query_none(exchange, err);
+    if (st == REC_OK)
+        st = rec_query_path(exchange, "id", &text, err);
+    if (st != REC_OK)
+        return st;
+    if (rec_text_i64("id", text, 1, INT64_MAX, &value, NULL) != REC_OK)
+        return rec_error_set(err, REC_NOT_FOUND, "there is no job '%.64s'", text);
+    *id = (uint64_t)value;
+    return REC_OK;
+}
+
+REC_HANDLER(rec_handle_jobs_get) {
+    struct rec_error err = {0};
+    uint64_t id = 0;
+    enum rec_status st = read_id(exchange, &id, &err);
+    if (st == REC_OK)
+        st = answer_job(context, exchange, id, &err);
+    return rec_problem_verdict(exchange, st, &err);
+}
+
+REC_HANDLER(rec_handle_jobs_cancel) {
+    struct rec_api *api = context;
+    struct rec_error err = {0};
+    uint64_t id = 0;
+    enum rec_status st = read_id(exchange, &id, &err);
+    if (st == REC_OK)
+        st = rec_scheduler_cancel(api->scheduler, id, &err);
+    if (st == REC_OK)
+        st = answer_job(api, exchange, id, &err);
+    if (st == REC_OK)
+        exchange->status = 202; /* it stops when it next looks */
+    return rec_problem_verdict(exchange, st, &err);
+}
+
+static enum rec_status jobs_list(struct rec_api *api, struct rec_http_exchange *exchange,
+                                 struct rec_error *err) {
+    struct rec_answer answer;
+    size_t count = REC_JOBS_LISTED_MAX;
+    enum rec_status st = rec_query_none(exchange, err);
+    if (st != REC_OK)
+        return st;
+    struct rec_job *jobs = rec_alloc_array(count, sizeof(*jobs));
+    if (jobs == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "no memory to list the jobs");
+    st = rec_scheduler_list(api->scheduler, jobs, &count, err);
+    if (st == REC_OK) {
+        rec_answer_init(&answer, exchange);
+        REC_ANSWER_LITERAL(&answer, "{\"jobs\":[");
+        for (size_t i = 0; i < count; i++) {
+            if (i > 0)
+                REC_ANSWER_LITERAL(&answer, ",");
+            write_job(&answer, &jobs[i]);
+        }
+        REC_ANSWER_LITERAL(&answer, "]}");
+        st = rec_answer_end(&answer, err);
+    }
+    rec_alloc_free(jobs);
+    return st;
+}
+
+REC_HANDLER(rec_handle_jobs_list) {
+    struct rec_error err = {0};
+    return rec_problem_verdict(exchange, jobs_list(context, exchange, &err), &err);
+}
