@@ -18,8 +18,8 @@ struct als_side {
     const float *factor; /* its Cholesky factor */
 };
 
-/* base and factor of a side, from the Gramian of its rows. False when it is not positive definite
- * (then no regularization of this size can be seen beside it). */
+/* base and factor of a side, from the Gramian of its rows. False when it is far from positive
+ * definite: not a Gramian. */
 bool rec_als_base(const float *gramian, size_t factors, float regularization, float *base,
                   float *factor);
 
@@ -42,8 +42,7 @@ void rec_als_row_add(struct als_row *row, uint32_t index, float confidence, floa
 /* b is complete; *L is the factor of A. False when A is not positive definite. */
 bool rec_als_row_factor(struct als_row *row, const float **L);
 
-/* The ridge to try after `ridge` (first: 0) failed; what float rounding hides grows with the
- * largest value on A's diagonal. */
+/* The ridge to try after `ridge` (first: 0) failed; at most REC_ALS_TRIES in all. */
 enum { REC_ALS_TRIES = 4 };
 float rec_als_next_ridge(const struct als_side *side, float confidence_sum, float ridge);
 

@@ -14,13 +14,28 @@
 
 enum { BLOCK = sizeof(((struct als_row *)0)->index) / sizeof(uint32_t) };
 
+static float largest_diagonal(const float *A, size_t n) {
+    float largest = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        if (A[i * n + i] > largest)
+            largest = A[i * n + i];
+    return largest;
+}
+
 bool rec_als_base(const float *gramian, size_t factors, float regularization, float *base,
                   float *factor) {
-    memcpy(base, gramian, factors * factors * sizeof(float));
-    for (size_t i = 0; i < factors; i++)
-        base[i * factors + i] += regularization;
-    memcpy(factor, base, factors * factors * sizeof(float));
-    return rec_cholesky_factor(factor, factors);
+    const float hidden = (float)factors * FLT_EPSILON * largest_diagonal(gramian, factors);
+    float ridge = 0.0f;
+    for (int try = 0; try < REC_ALS_TRIES; try++) {
+        memcpy(base, gramian, factors * factors * sizeof(float));
+        for (size_t i = 0; i < factors; i++)
+            base[i * factors + i] += regularization + ridge;
+        memcpy(factor, base, factors * factors * sizeof(float));
+        if (rec_cholesky_factor(factor, factors))
+            return true;
+        ridge = ridge > 0.0f ? 16.0f * ridge : hidden;
+    }
+    return false;
 }
 
 void rec_als_row_begin(struct als_row *row, const struct als_side *side, float ridge, float *A,
@@ -75,14 +90,13 @@ bool rec_als_row_factor(struct als_row *row, const float **L) {
     return row->plain || rec_cholesky_factor(row->A, row->side->factors);
 }
 
-/* A's diagonal is at most the base's plus the confidences times the largest |q|², and |q|² is at
+/* Factoring in float leaves a ridge of about n u |A| undecided: where a regularization below that
+ * meets a matrix without full rank, the smallest ridge that is seen is added instead of giving up.
+ *
+ * A's diagonal is at most the base's plus the confidences times the largest |q|², and |q|² is at
  * most the base's largest diagonal value times the factors: rows are part of their Gramian. */
 float rec_als_next_ridge(const struct als_side *side, float confidence_sum, float ridge) {
-    size_t n = side->factors;
-    float largest = 0.0f;
-    for (size_t i = 0; i < n; i++)
-        if (side->base[i * n + i] > largest)
-            largest = side->base[i * n + i];
-    float hidden = (float)n * FLT_EPSILON * largest * (1.0f + confidence_sum);
+    float hidden = (float)side->factors * FLT_EPSILON *
+                   largest_diagonal(side->base, side->factors) * (1.0f + confidence_sum);
     return ridge > 0.0f ? 16.0f * ridge : hidden;
 }

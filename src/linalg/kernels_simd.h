@@ -222,14 +222,14 @@ KERNEL static void add_products(const struct row_list *list, size_t count, size_
             size_t width = n - j < BLOCK ? n - j : BLOCK;
             for (size_t begin = 0; begin < count; begin += CHUNK) {
                 size_t rows = count - begin < CHUNK ? count - begin : CHUNK;
-                pack(list, begin, rows, i, height, left);
+                bool own = i == j && list->weight == NULL; /* both sides are the same numbers */
+                pack(list, begin, rows, j, width, right);
                 if (i != j)
-                    pack(list, begin, rows, j, width, right);
-                else
-                    memcpy(right, left, sizeof(left));
+                    pack(list, begin, rows, i, height, left);
                 if (list->weight != NULL)
-                    scale(list->weight + begin, rows, height, left, left);
-                add_block(left, right, rows, height, width, i == j, A + i * lda + j, lda);
+                    scale(list->weight + begin, rows, height, i == j ? right : left, left);
+                add_block(own ? right : left, right, rows, height, width, i == j, A + i * lda + j,
+                          lda);
             }
         }
     }
