@@ -41,7 +41,6 @@ static inline void files_finish(const struct files *files) {
     for (size_t i = 0; i < COUNT(names); i++)
         (void)unlink(files_path(files, names[i], path));
     (void)unlink(files_path(files, "test.db.lock", path));
-    (void)unlink(files_path(files, "test.db-lock", path));
     assert_int_equal(rmdir(files->folder), 0);
 }
 
