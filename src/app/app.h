@@ -1,0 +1,50 @@
+/* The subcommands, one file each (cmd_*.c), and what they share. */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "config.h"
+#include "recsysd/data.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1, /* the work could not be done */
+    EXIT_USAGE = 2,  /* the command line or the settings are wrong */
+};
+
+typedef int (*command_fn)(const struct config *config);
+
+int cmd_import(const struct config *config);
+int cmd_train(const struct config *config);
+int cmd_serve(const struct config *config);
+int cmd_models(const struct config *config);
+int cmd_healthcheck(const struct config *config);
+
+/* One line on stderr: "recsysd: ..."; returns the exit code for it. */
+int app_fail(const struct rec_error *err);
+
+/* The weights that the settings `weights` and `rating-min` give. */
+enum rec_status app_weights(const struct config *config, struct rec_weights *out,
+                            struct rec_error *err);
+/* `count`, or the number of cores when it is 0. */
+size_t app_threads(int64_t count, size_t max);
+/* The value of `id`, or the database's path with ".model" behind. */
+void app_model_path(const struct config *config, enum setting_id id, char *out, size_t cap);
+
+/* ---- progress.c ---------------------------------------------------------------- */
+
+/* A line that tells how far long work is: redrawn in place on a terminal, a plain line every few
+ * seconds otherwise. threads: one caller at a time. */
+struct progress_line {
+    bool terminal, shown, wanted;
+    uint64_t started_ns, drawn_ns;
+};
+void progress_start(struct progress_line *line, bool wanted);
+/* fraction < 0: not known. detail: "1,000,209 rows" */
+void progress_draw(struct progress_line *line, const char *phase, double fraction,
+                   const char *detail);
+void progress_end(struct progress_line *line);
+
+/* 1234567 as 1,234,567 */
+const char *format_count(uint64_t n, char out[32]);
+
+#endif

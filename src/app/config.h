@@ -1,0 +1,119 @@
+/* Settings: flag over RECSYSD_* variable over INI file over default. One table
+ * (config.c) holds them all; --help, the checks and deploy/recsysd.ini follow it. */
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+#include <stdio.h>
+
+#include "recsysd/base.h"
+
+/* Which subcommands take a setting as a flag. Variables and INI keys are known to all. */
+enum command_bit {
+    FOR_IMPORT = 1 << 0,
+    FOR_TRAIN = 1 << 1,
+    FOR_SERVE = 1 << 2,
+    FOR_MODELS = 1 << 3,
+    FOR_HEALTHCHECK = 1 << 4,
+};
+
+enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG, SETTING_LIST };
+
+/* name, kind, commands, default, min, max, placeholder, help.
+ * min and max bound INTEGER and NUMBER; LIST may be given several times. */
+#define SETTING_MAP(X)                                                                             \
+    X(CONFIG, "config", TEXT, ~0u, "", 0, 0, "FILE", "read settings from this INI file")           \
+    X(LOG_LEVEL, "log-level", TEXT, ~0u, "info", 0, 0, "LEVEL", "debug, info, warn or error")      \
+    X(DB, "db", TEXT, FOR_IMPORT | FOR_TRAIN | FOR_SERVE, "recsysd.db", 0, 0, "FILE",              \
+      "the database: users, items, interactions, training runs")                                   \
+    X(FORMAT, "format", TEXT, FOR_IMPORT, "", 0, 0, "FORMAT",                                      \
+      "movielens, movielens-1m (folders), csv or ndjson (files)")                                  \
+    X(COLUMNS, "columns", TEXT, FOR_IMPORT, "", 0, 0, "MAP",                                       \
+      "csv: user=NAME,item=NAME[,value=NAME][,timestamp=NAME][,type=NAME] by header name")         \
+    X(TYPE, "type", TEXT, FOR_IMPORT, "", 0, 0, "TYPE",                                            \
+      "csv: type of rows when no column has it (default: rating with a value column, else view)")  \
+    X(SKIP_BAD, "skip-bad", INTEGER, FOR_IMPORT, "0", 0, 1e9, "N",                                 \
+      "tolerate up to N bad rows and list them")                                                   \
+    X(MODEL, "model", TEXT, FOR_TRAIN, "als", 0, 0, "NAME",                                        \
+      "the model family to train (see: recsysd models)")                                           \
+    X(SET, "set", LIST, FOR_TRAIN, "", 0, 0, "NAME=VALUE", "a parameter of the model family")      \
+    X(OUT, "out", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                              \
+      "where to write the model (default: the database's name with .model)")                       \
+    X(SEED, "seed", INTEGER, FOR_TRAIN, "1", 0, 9e15, "N", "seed of all random numbers")           \
+    X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT, "false", 0, 0, "",                       \
+      "show progress even when the output is not a terminal")                                      \
+    X(MODEL_FILE, "model-file", TEXT, FOR_SERVE, "", 0, 0, "MODEL",                                \
+      "the live model; replaced by retraining (default: the database's name with .model)")         \
+    X(CREATE, "create", FLAG, FOR_SERVE, "false", 0, 0, "",                                        \
+      "make the database when it is missing")                                                      \
+    X(LISTEN, "listen", TEXT, FOR_SERVE | FOR_HEALTHCHECK, "127.0.0.1:8080", 0, 0, "ADDR:PORT",    \
+      "where to serve HTTP; an IPv6 address goes in brackets")                                     \
+    X(ALLOW_REMOTE, "allow-remote", FLAG, FOR_SERVE, "false", 0, 0, "",                            \
+      "serve addresses other than loopback, to anyone who can reach them")                         \
+    X(WORKERS, "workers", INTEGER, FOR_SERVE, "0", 0, REC_HTTP_WORKERS_MAX, "N",                   \
+      "threads that answer requests; 0: as many as cores")                                         \
+    X(CONNECTIONS, "connections", INTEGER, FOR_SERVE, "1024", 1, REC_HTTP_CONNECTIONS_MAX, "N",    \
+      "connections open at one time, at most")                                                     \
+    X(IDLE_TIMEOUT, "idle-timeout-s", INTEGER, FOR_SERVE, "60", 1, 86400, "S",                     \
+      "close a connection that sends nothing for so long")                                         \
+    X(REQUEST_TIMEOUT, "request-timeout-s", INTEGER, FOR_SERVE, "30", 1, 3600, "S",                \
+      "a request must have come in whole after so long")                                           \
+    X(DRAIN_TIMEOUT, "drain-timeout-s", INTEGER, FOR_SERVE, "20", 1, 3600, "S",                    \
+      "after SIGTERM, wait so long for requests in flight")                                        \
+    X(BODY_BYTES, "body-bytes-max", INTEGER, FOR_SERVE, "1048576", 1024, 1 << 28, "N",             \
+      "a larger request body is refused")                                                          \
+    X(QUERY_CACHE, "query-cache-mb", INTEGER, FOR_SERVE, "16", 0, 65536, "MB",                     \
+      "memory for the users' query vectors; 0: none are kept")                                     \
+    X(WEIGHTS, "weights", TEXT, FOR_TRAIN | FOR_SERVE, "", 0, 0, "MAP",                            \
+      "weights of interaction types, over the built-in ones: order=1,view=0.2,...")                \
+    X(RATING_MIN, "rating-min", NUMBER, FOR_TRAIN | FOR_SERVE, "4", -1e6, 1e6, "V",                \
+      "a rating from here on is liked; below, seen but not liked")                                 \
+    X(THREADS, "threads", INTEGER, FOR_TRAIN | FOR_SERVE, "0", 0, REC_THREADS_MAX, "N",            \
+      "threads of a training run; 0: as many as cores")                                            \
+    X(KEEP, "keep-versions", INTEGER, FOR_SERVE, "5", 1, 1000, "N",                                \
+      "model versions kept on disk for a rollback")                                                \
+    X(RETRAIN_MODEL, "retrain-model", TEXT, FOR_SERVE, "als", 0, 0, "NAME",                        \
+      "the family that retraining fits unless told otherwise")                                     \
+    X(RETRAIN_SET, "retrain-set", TEXT, FOR_SERVE, "", 0, 0, "PARAMS",                             \
+      "its parameters: 'factors=64 iterations=20'")                                                \
+    X(RETRAIN_EVERY, "retrain-every-minutes", INTEGER, FOR_SERVE, "0", 0, 525600, "MIN",           \
+      "retrain so often; 0: not by time")                                                          \
+    X(RETRAIN_AFTER, "retrain-after", INTEGER, FOR_SERVE, "0", 0, 1e12, "N",                       \
+      "retrain after so many new interactions; 0: not by count")                                   \
+    X(TOLERANCE, "retrain-tolerance", NUMBER, FOR_SERVE, "0.02", 0, 1, "PART",                     \
+      "publish a model whose NDCG@10 is at most this part below the live one's")                   \
+    X(CHECK_CONFIG, "check-config", FLAG, FOR_SERVE, "false", 0, 0, "",                            \
+      "check the settings, print them and exit")                                                   \
+    X(HELP, "help", FLAG, ~0u, "false", 0, 0, "", "show this help")
+
+#define SETTING_ENUM(id, ...) SET_##id,
+enum setting_id { SETTING_MAP(SETTING_ENUM) SETTING_COUNT };
+#undef SETTING_ENUM
+
+enum { CONFIG_LIST_MAX = REC_PARAMS_MAX, CONFIG_POSITIONAL_MAX = 8 };
+
+struct config {
+    char *value[SETTING_COUNT];
+    int rank[SETTING_COUNT]; /* who set it: 0 default, 1 file, 2 variable, 3 flag */
+    char *list[CONFIG_LIST_MAX];
+    size_t list_count;
+    const char *positional[CONFIG_POSITIONAL_MAX]; /* borrowed from argv */
+    size_t positional_count;
+};
+
+/* Reads argv[first..], environ and the INI file. BAD_INPUT names the key, the value and the range,
+ * and where it was set. */
+enum rec_status config_load(struct config *config, enum command_bit command, int argc, char **argv,
+                            int first, struct rec_error *err);
+void config_finish(struct config *config);
+
+const char *config_text(const struct config *config, enum setting_id id);
+int64_t config_integer(const struct config *config, enum setting_id id);
+double config_number(const struct config *config, enum setting_id id);
+bool config_flag(const struct config *config, enum setting_id id);
+
+/* The flags of a subcommand, one a line. */
+void config_print_help(FILE *out, enum command_bit command);
+/* The settings of a subcommand as an INI file, with who set them. */
+void config_print(FILE *out, const struct config *config, enum command_bit command);
+
+#endif
