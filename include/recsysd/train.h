@@ -28,8 +28,9 @@ void rec_versions_destroy(struct rec_versions **versions);
  * live model is untouched on failure. *info may be NULL. */
 enum rec_status rec_versions_reload(struct rec_versions *versions, struct rec_model_info *info,
                                     struct rec_error *err);
-/* Saves, keeps, prunes, replaces MODEL and makes it live. Takes *model, on failure too. info: family, parameters,
- * metrics, recorded and items are the caller's; version, database and trained_at are filled here.
+/* Saves, keeps, prunes, replaces MODEL and makes it live. Takes *model, on failure too. info:
+ * family, parameters, metrics, recorded and items are the caller's; version, database and
+ * trained_at are filled here.
  */
 enum rec_status rec_versions_publish(struct rec_versions *versions, struct rec_model **model,
                                      struct rec_model_info *info, struct rec_error *err);

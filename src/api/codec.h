@@ -2,7 +2,7 @@
 #ifndef RECSYSD_API_CODEC_H
 #define RECSYSD_API_CODEC_H
 
-#include "recsysd/data.h"
+#include "recsysd/api.h"
 
 /* A parsed value. Only codec.c knows that it is jansson's. */
 struct rec_json;

@@ -5,8 +5,8 @@
  *     quality [-t THREADS] [-s SEEDS] [PROTOCOL [FAMILY [PARAMETER=VALUE ...]]]
  *
  * Popular lists are full of ties, and on last-out NDCG@10 depends on them: .0216 with ties to the
- * lower item id, as here; .0214 in the order numpy's argpartition gives; .0219 published. Splits and
- * metrics do not differ: the test eval/protocols compares lists without ties to 1e-6.
+ * lower item id, as here; .0214 in the order numpy's argpartition gives; .0219 published. Splits
+ * and metrics do not differ: the test eval/protocols compares lists without ties to 1e-6.
  *
  * Data: RECSYSD_TEST_DATA, or shared/data beside the source tree. It judges nothing: means and
  * standard deviations over the seeds are for a reader. */
