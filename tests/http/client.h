@@ -27,13 +27,13 @@ static inline void nap_us(long us) {
 struct answer {
     int status; /* 0: the connection ended without an answer */
     char head[4096];
-    char body[8192];
+    char body[16384];
     size_t body_bytes;
 };
 
 struct client {
     int fd;
-    char data[65536]; /* read, and not yet taken as an answer */
+    char data[32768]; /* read, and not yet taken as an answer */
     size_t bytes;
 };
 
