@@ -174,7 +174,7 @@ static void on_done(void *context, struct MHD_Connection *connection, void **sta
     atomic_fetch_sub(&worker->in_flight, 1);
 }
 
-/* The library would decode in place; the router needs what was sent. */
+/* on_target has what was sent; the library need not decode its copy. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text) {
     (void)context;
     (void)connection;
