@@ -6,6 +6,7 @@
  * but not the member, so every reader here names the member it reads. Duplicate keys are refused
  * by JSON_REJECT_DUPLICATES, numbers that no double holds by the parser itself; NUL characters are
  * let through it only so that they can be refused by name. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -238,12 +239,27 @@ static enum rec_status check_text(const struct rec_codec_at *at, const char *key
     return REC_OK;
 }
 
+/* To JSON 5.0 is the integer 5, and some languages write it so; past 2^53 a double is no longer
+ * exact, and what was meant is anybody's guess. */
+static bool integer_of(const json_t *value, int64_t *out) {
+    const double exact_max = 9007199254740992.0;
+    double real = json_real_value(value);
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    else if (json_is_real(value) && fabs(real) <= exact_max && real == floor(real))
+        *out = (int64_t)real;
+    else
+        return false;
+    return true;
+}
+
 /* An integer becomes the string of its digits; *value is then the caller's to put into the tree. */
 static enum rec_status id_of(const struct rec_codec_at *at, const char *key, json_t **value,
                              struct rec_error *err) {
-    if (json_is_integer(*value)) {
+    int64_t integer;
+    if (integer_of(*value, &integer)) {
         char digits[24];
-        snprintf(digits, sizeof(digits), "%lld", (long long)json_integer_value(*value));
+        snprintf(digits, sizeof(digits), "%" PRId64, integer);
         *value = json_string(digits);
         return *value != NULL ? REC_OK : rec_error_set(err, REC_NO_MEMORY, "no memory for an id");
     }
@@ -328,12 +344,12 @@ enum rec_status rec_codec_u32(const struct rec_json *object, const char *key, ui
     json_t *value = json_object_get(raw(object), key);
     if (value == NULL)
         return REC_OK;
-    if (!json_is_integer(value))
+    int64_t number;
+    if (!integer_of(value, &number))
         return wrong_type(NULL, key, value, "an integer", err);
-    json_int_t number = json_integer_value(value);
-    if (number < (json_int_t)min || number > (json_int_t)max)
-        return rec_error_set(err, REC_BAD_INPUT, "%s is %lld; it must be %u to %u", key,
-                             (long long)number, min, max);
+    if (number < (int64_t)min || number > (int64_t)max)
+        return rec_error_set(err, REC_BAD_INPUT, "%s is %" PRId64 "; it must be %u to %u", key,
+                             number, min, max);
     *out = (uint32_t)number;
     return REC_OK;
 }
@@ -396,23 +412,21 @@ static enum rec_status read_timestamp(const json_t *value, const struct rec_code
                                       int64_t now, int64_t *out, struct rec_error *err) {
     char name[NAME_BYTES];
     int64_t time = 0;
-    if (json_is_integer(value)) {
-        time = json_integer_value(value);
-    } else if (!json_is_string(value)) {
+    bool number = integer_of(value, &time);
+    if (!number && !json_is_string(value))
         return wrong_type(at, "timestamp", value, "Unix seconds or RFC 3339", err);
-    } else if (strlen(json_string_value(value)) != json_string_length(value) ||
-               rec_clock_parse(json_string_value(value), &time) != REC_OK) {
+    if (!number && (strlen(json_string_value(value)) != json_string_length(value) ||
+                    rec_clock_parse(json_string_value(value), &time) != REC_OK))
         return rec_error_set(err, REC_BAD_INPUT, "%s is '%.40s', which is not RFC 3339",
                              name_of(at, "timestamp", name), json_string_value(value));
-    }
     if (time < 0)
-        return rec_error_set(err, REC_BAD_INPUT, "%s is %lld, before 1970",
-                             name_of(at, "timestamp", name), (long long)time);
+        return rec_error_set(err, REC_BAD_INPUT, "%s is %" PRId64 ", before 1970",
+                             name_of(at, "timestamp", name), time);
     if (time > now + REC_TIMESTAMP_FUTURE_S_MAX)
         return rec_error_set(err, REC_BAD_INPUT,
-                             "%s is %lld, more than %d seconds ahead of the server's clock (%lld)",
-                             name_of(at, "timestamp", name), (long long)time,
-                             REC_TIMESTAMP_FUTURE_S_MAX, (long long)now);
+                             "%s is %" PRId64 ", more than %d seconds ahead of the server's clock "
+                             "(%" PRId64 ")",
+                             name_of(at, "timestamp", name), time, REC_TIMESTAMP_FUTURE_S_MAX, now);
     *out = time;
     return REC_OK;
 }

@@ -9,7 +9,7 @@
 #include "problem.h"
 #include "query.h"
 
-enum { ASSIGNMENT_BYTES = 128 };
+enum { ASSIGNMENT_BYTES = 128, RETRY_AFTER_S = 10 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -73,12 +73,40 @@ static enum rec_status answer_job(struct rec_api *api, struct rec_http_exchange 
  */
 
 struct order {
-    const char *family;
+    const char *family;             /* NULL: the configured one */
+    const struct rec_family *model; /* the same, when it was asked for */
     bool force;
     size_t count;
     const char *assignments[REC_PARAMS_MAX];
     char text[REC_PARAMS_MAX][ASSIGNMENT_BYTES];
 };
+
+/* The name of a parameter, checked before its value is: of the model that was asked for, or of any
+ * when it is the configured one, which the scheduler knows. */
+static enum rec_status check_name(const struct rec_family *family, const char *name, size_t bytes,
+                                  struct rec_error *err) {
+    const char *names[REC_PARAMS_MAX];
+    size_t count = 0;
+    for (size_t f = 0; rec_families[f] != NULL; f++) {
+        const struct rec_family *known = rec_families[f];
+        if (family != NULL && known != family)
+            continue;
+        for (size_t i = 0; i < known->param_count; i++) {
+            if (strlen(known->params[i].name) == bytes &&
+                memcmp(known->params[i].name, name, bytes) == 0)
+                return REC_OK;
+            if (count < REC_PARAMS_MAX)
+                names[count++] = known->params[i].name;
+        }
+    }
+    char text[65];
+    snprintf(text, sizeof(text), "%.*s", bytes < 64 ? (int)bytes : 64, name);
+    const char *near = count == 0 ? NULL : rec_text_nearest(text, names, count);
+    return rec_error_set(err, REC_NOT_FOUND, "set: there is no parameter '%s' of %s%s%s%s", text,
+                         family == NULL ? "any model" : family->name,
+                         near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
+                         near == NULL ? "" : "'?");
+}
 
 /* {"factors": 64}, or ["factors=64"] as on the command line. */
 static enum rec_status read_set(struct rec_json *root, struct order *order, struct rec_error *err) {
@@ -91,7 +119,9 @@ static enum rec_status read_set(struct rec_json *root, struct order *order, stru
                 return rec_error_set(err, REC_LIMIT, "set has more than %d members",
                                      REC_PARAMS_MAX);
             char *text = order->text[order->count];
-            enum rec_status st = rec_codec_assignment(value, key, text, ASSIGNMENT_BYTES, err);
+            enum rec_status st = check_name(order->model, key, strlen(key), err);
+            if (st == REC_OK)
+                st = rec_codec_assignment(value, key, text, ASSIGNMENT_BYTES, err);
             if (st != REC_OK)
                 return st;
             order->assignments[order->count++] = text;
@@ -102,7 +132,14 @@ static enum rec_status read_set(struct rec_json *root, struct order *order, stru
         rec_codec_array(root, "set", NULL, 0, REC_PARAMS_MAX, &array, &order->count, err);
     for (size_t i = 0; st == REC_OK && i < order->count; i++) {
         struct rec_codec_at at = {.list = "set", .index = i};
-        st = rec_codec_element_text(array, &at, ASSIGNMENT_BYTES, &order->assignments[i], err);
+        const char *text = NULL;
+        st = rec_codec_element_text(array, &at, ASSIGNMENT_BYTES, &text, err);
+        if (st == REC_OK && strchr(text, '=') == NULL)
+            st = rec_error_set(err, REC_BAD_INPUT, "set[%zu] is '%.64s'; it must be name=value", i,
+                               text);
+        if (st == REC_OK)
+            st = check_name(order->model, text, strcspn(text, "="), err);
+        order->assignments[i] = text;
     }
     return st;
 }
@@ -113,6 +150,7 @@ static enum rec_status jobs_start(struct rec_api *api, struct rec_http_exchange 
     struct order order;
     uint64_t id = 0;
     order.family = NULL;
+    order.model = NULL;
     order.force = false;
     order.count = 0;
     enum rec_status st = rec_query_none(exchange, err);
@@ -121,7 +159,10 @@ static enum rec_status jobs_start(struct rec_api *api, struct rec_http_exchange 
         if (st == REC_OK)
             st = rec_codec_object(*root, NULL, names, 3, err);
         if (st == REC_OK)
-            st = rec_codec_text(*root, "model", NULL, true, 31, &order.family, err);
+            st = rec_codec_text(*root, "model", NULL, true, REC_ID_BYTES_MAX, &order.family, err);
+        if (st == REC_OK && order.family != NULL &&
+            rec_family_find(rec_families, order.family, &order.model, err) != REC_OK)
+            st = REC_NOT_FOUND; /* as everywhere where a model is named */
         if (st == REC_OK)
             st = rec_codec_bool(*root, "force", NULL, &order.force, err);
         if (st == REC_OK)
@@ -144,6 +185,11 @@ REC_HANDLER(rec_handle_jobs_start) {
     struct rec_json *root = NULL;
     enum rec_status st = jobs_start(context, exchange, &root, &err);
     rec_codec_free(&root);
+    if (st == REC_BUSY) { /* the queue of jobs is for the client to empty: no failure of ours */
+        rec_problem_http(exchange, 429, err.text);
+        exchange->retry_after_s = RETRY_AFTER_S;
+        return REC_HTTP_ANSWERED;
+    }
     return rec_problem_verdict(exchange, st, &err);
 }
 

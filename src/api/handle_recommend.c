@@ -8,8 +8,6 @@
 #include "problem.h"
 #include "query.h"
 
-enum { MODEL_BYTES_MAX = 31 };
-
 /* ---- writing ---------------------------------------------------------------------- */
 
 struct list_writer {
@@ -121,9 +119,9 @@ static enum rec_status read_query(const struct rec_http_exchange *exchange,
     if (st == REC_OK)
         st = rec_query_u32(found[K], 1, REC_K_MAX, &query->k, err);
     if (st == REC_OK)
-        st = rec_query_text(found[MODEL], MODEL_BYTES_MAX, &query->model, err);
+        st = rec_query_text(found[MODEL], REC_ID_BYTES_MAX, &query->model, err);
     if (st == REC_OK)
-        st = rec_query_text(found[CATEGORY], REC_CATEGORY_BYTES_MAX, &query->category, err);
+        st = rec_query_text(found[CATEGORY], REC_ID_BYTES_MAX, &query->category, err);
     if (st == REC_OK)
         st = rec_query_bool(found[EXCLUDE_SEEN], &exclude_seen, err);
     if (st == REC_OK)
@@ -199,7 +197,7 @@ static enum rec_status read_event(const struct rec_api *api, struct rec_json *ar
     struct rec_codec_at at = {.list = "history", .index = index};
     struct rec_json *element = rec_codec_element(array, index);
     struct rec_codec_event event = {"view", 1.0, now};
-    if (rec_codec_is_string(element)) {
+    if (!rec_codec_is_object(element)) {
         out->type = event.type;
         out->value = event.value;
         out->timestamp = event.timestamp;
@@ -275,10 +273,9 @@ static enum rec_status read_body(const struct rec_api *api, struct rec_json *roo
     if (st == REC_OK)
         st = rec_codec_u32(root, "k", 1, REC_K_MAX, &query->k, err);
     if (st == REC_OK)
-        st = rec_codec_text(root, "model", NULL, true, MODEL_BYTES_MAX, &query->model, err);
+        st = rec_codec_text(root, "model", NULL, true, REC_ID_BYTES_MAX, &query->model, err);
     if (st == REC_OK)
-        st = rec_codec_text(root, "category", NULL, true, REC_CATEGORY_BYTES_MAX, &query->category,
-                            err);
+        st = rec_codec_text(root, "category", NULL, true, REC_ID_BYTES_MAX, &query->category, err);
     if (st == REC_OK)
         st = rec_codec_bool(root, "exclude_seen", NULL, &exclude_seen, err);
     if (st == REC_OK)

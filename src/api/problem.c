@@ -24,7 +24,8 @@ static const struct problem not_found = {404, "/problems/not-found",
 static const struct problem no_model = {409, "/problems/no-model", "No model is live yet"};
 static const struct problem conflict = {409, "/problems/conflict",
                                         "Not possible in the present state"};
-static const struct problem limit = {413, "/problems/limit", "A documented limit was reached"};
+/* Not 413: that is about the size of the whole content, and http answers it. */
+static const struct problem limit = {422, "/problems/limit", "A documented limit was reached"};
 static const struct problem busy = {503, "/problems/busy", "Too much work is waiting"};
 static const struct problem no_memory = {503, "/problems/no-memory", "The server is out of memory"};
 static const struct problem failure = {500, "/problems/failure", "The server failed"};
@@ -114,6 +115,7 @@ void rec_problem_http(struct rec_http_exchange *exchange, int status, const char
         {413, "/problems/too-large", "The body is too large"},
         {414, "/problems/uri-too-long", "The request target is too long"},
         {415, "/problems/unsupported-media-type", "The body has a type that is not taken here"},
+        {429, "/problems/too-many-jobs", "Too many jobs are waiting"},
         {431, "/problems/headers-too-large", "The headers are too large or too many"},
         {500, "/problems/failure", "The server failed"},
         {503, "/problems/busy", "The server has no room for the request"},

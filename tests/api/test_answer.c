@@ -158,7 +158,7 @@ static void test_problems(void **state) {
     } rows[] = {
         {REC_BAD_INPUT, 400, "/problems/bad-input"}, {REC_NOT_FOUND, 404, "/problems/not-found"},
         {REC_NO_MODEL, 409, "/problems/no-model"},   {REC_CONFLICT, 409, "/problems/conflict"},
-        {REC_LIMIT, 413, "/problems/limit"},         {REC_BUSY, 503, "/problems/busy"},
+        {REC_LIMIT, 422, "/problems/limit"},         {REC_BUSY, 503, "/problems/busy"},
         {REC_NO_MEMORY, 503, "/problems/no-memory"}, {REC_IO, 500, "/problems/failure"},
         {REC_CORRUPT, 500, "/problems/failure"},     {REC_NOT_BETTER, 409, "/problems/conflict"},
         {REC_CANCELLED, 503, "/problems/busy"},
