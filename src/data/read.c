@@ -9,6 +9,7 @@
  * the fault, and no ids, which may be a person's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -260,10 +261,13 @@ enum rec_status rec_read_line(struct rec_reader *reader, char **text, size_t *by
         if (take_record(reader, stop, text, bytes))
             return REC_OK;
 
+        char reason[60];
+        (void)snprintf(reason, sizeof(reason), "the line is longer than %d bytes",
+                       REC_READ_LINE_BYTES_MAX);
         reader->line++;
         st = skip_line(reader);
         if (st == REC_OK)
-            st = rec_read_bad(reader, "the line is longer than 65536 bytes");
+            st = rec_read_bad(reader, reason);
         if (st != REC_OK)
             return st;
     }

@@ -68,7 +68,7 @@ enum rec_status rec_read_item_done(struct rec_reader *reader);
 enum rec_status rec_read_flush(struct rec_reader *reader);
 
 /* Room for a copy of `bytes` that lasts as long as the batch; hands the batch over first when
- * there is none (*out NULL on failure). bytes <= 2 * REC_READ_LINE_BYTES_MAX. */
+ * there is none (*out NULL on failure). bytes <= 2 * REC_READ_LINE_BYTES_MAX + 1. */
 enum rec_status rec_read_text(struct rec_reader *reader, size_t bytes, char **out);
 
 /* Counts the present record as bad: OK to go on, BAD_INPUT with file, line and reason when it is

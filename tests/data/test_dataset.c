@@ -84,6 +84,8 @@ static void test_rule_in_bulk(void **state) {
             assert_int_equal(dataset->item[i], events[i].item);
             assert_int_equal(dataset->time[i], events[i].time);
             assert_true(dataset->weight[i] == events[i].weight && dataset->weight[i] >= 0.0f);
+            /* A dislike stays one, for events that arrive later. */
+            assert_int_equal(signbit(dataset->weight[i]) != 0, signbit(events[i].weight) != 0);
         }
         rec_dataset_destroy(&dataset);
     }

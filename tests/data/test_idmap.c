@@ -58,6 +58,10 @@ static void test_bind(void **state) {
     assert_null(rec_idmap_id(map, 2));
     assert_int_equal(rec_idmap_count(map), 8);
 
+    rec_idmap_remove(map, "early", 5); /* index 3 is nobody's now, and was three ids' before */
+    assert_int_equal(find(map, "late"), REC_STORE_NONE);
+    assert_int_equal(find(map, "other"), REC_STORE_NONE);
+
     uint32_t index;
     assert_int_equal(rec_idmap_intern(map, "new", 3, &index, NULL), REC_OK);
     assert_int_equal(index, 8); /* never one that was given out before */

@@ -130,6 +130,51 @@ static void test_buffer_ends(void **state) {
     files_finish(&files);
 }
 
+/* Goal: a number has the bits that strtod gives it, whatever its digits and its point. */
+enum { NUMBERS = 5000 };
+static char numbers[NUMBERS][32];
+
+static enum rec_status check_numbers(void *context, const struct rec_interaction *rows,
+                                     size_t count, struct rec_error *err) {
+    struct check *check = context;
+    (void)err;
+    for (size_t i = 0; i < count; i++, check->rows++)
+        CHECK_ROW(rows[i].value == strtod(numbers[check->rows], NULL), numbers[check->rows]);
+    return REC_OK;
+}
+
+static void test_numbers(void **state) {
+    (void)state;
+    struct files files;
+    struct check check = {0};
+    struct rec_rng rng;
+    char path[128];
+    files_init(&files);
+    rec_rng_init(&rng, 6, 0);
+    FILE *file = begin(&files, "user,item,value\n");
+    for (size_t n = 0; n < NUMBERS; n++) {
+        size_t digits = 1 + rec_rng_below(&rng, 20), point = rec_rng_below(&rng, 22), used = 0;
+        if (rec_rng_below(&rng, 4) == 0)
+            numbers[n][used++] = '-';
+        for (size_t d = 0; d < digits; d++) {
+            if (d == point)
+                numbers[n][used++] = '.';
+            numbers[n][used++] = (char)('0' + rec_rng_below(&rng, 10));
+        }
+        numbers[n][used] = '\0';
+        (void)fprintf(file, "u,i,%s\n", numbers[n]);
+    }
+    (void)fclose(file);
+    const struct rec_read_options options = {.format = REC_FORMAT_CSV,
+                                             .path = files_path(&files, "big.csv", path),
+                                             .columns = "user=user,item=item,value=value",
+                                             .rows = check_numbers,
+                                             .context = &check};
+    assert_int_equal(rec_read(&options, NULL), REC_OK);
+    assert_int_equal(check.rows, NUMBERS);
+    files_finish(&files);
+}
+
 /* Goal: a pipe, which gives a few bytes at a time and has no size, reads like a file. */
 static void test_pipe(void **state) {
     (void)state;
@@ -210,7 +255,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line_cap),    cmocka_unit_test(test_huge_line),
         cmocka_unit_test(test_buffer_ends), cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_columns_cap), cmocka_unit_test(test_field_caps),
+        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_columns_cap),
+        cmocka_unit_test(test_field_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
