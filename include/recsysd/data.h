@@ -133,7 +133,9 @@ enum rec_status rec_dataset_matrix(const struct rec_dataset *dataset, struct rec
                                    struct rec_error *err);
 
 /* Applies one more event to a history under the rule of rec_weights: keeps time order, and a
- * DISLIKED event clears the weight of earlier events of its item. events [count + 1 of room] */
+ * DISLIKED event clears the weight of earlier events of its item, whichever arrives first. It is
+ * kept with a weight of minus zero, which is 0 for every use and still tells a dislike from an
+ * event that says nothing; datasets do the same. events [count + 1 of room] */
 struct rec_event {
     uint32_t item;
     float weight;
@@ -149,7 +151,7 @@ struct rec_split {
     struct rec_dataset *history; /* what is known of each user at test time; may be == train */
     struct rec_csr *seen;        /* users x items never recommended (value unused) */
     struct rec_csr *validation;  /* users x items relevant; NULL: none */
-    struct rec_csr *test;        /* users x items relevant */
+    struct rec_csr *test;        /* users x items relevant: liked, held out, and not seen */
 };
 
 struct rec_split_options {
