@@ -5,14 +5,17 @@
  *
  * libmicrohttpd 0.9 reads heads more freely than it lets us see. Verified on 0.9.75: it cuts a
  * value at a NUL, and it glues a folded line to the *name* of the header before, so that
- * "Content-Length: 5\r\n x" becomes a header "Content-Lengthx" and the body the next request. Both
- * leave a trace: names and values are slices of one buffer, so the pieces must lie side by side,
- * with nothing between them but a colon, blanks and a line end. `edge` walks along and checks that.
- * Version 1.0 refuses both itself. */
+ * "Content-Length: 5\r\n x" becomes a header "Content-Lengthx" and the body the next request. It
+ * also takes a bare LF for a line end. All leave a trace: names and values are slices of one
+ * buffer, so the pieces must lie side by side, with nothing between them but a colon, blanks and a
+ * CRLF. `edge` walks along and checks that. Version 1.0.1, told to be strict, refuses them all. */
 #include <string.h>
 #include <strings.h>
 
 #include "room.h"
+
+static const char broken_lines[] =
+    "a header is folded over several lines, does not end in CRLF, or holds a NUL";
 
 enum { BLANKS_MAX = 32 * 1024 }; /* no buffer of a connection is larger than this */
 
@@ -55,21 +58,21 @@ static size_t distance(const char *from, const char *to) {
     return b >= a && b - a <= BLANKS_MAX ? (size_t)(b - a) : SIZE_MAX;
 }
 
-/* The line before ended at edge; this name must follow its CRLF (or LF), and only a colon and
- * blanks may stand between name and value. */
+/* The line before ended at edge; this name must follow its CRLF, and only a colon and blanks may
+ * stand between name and value. */
 static void check_seams(struct rec_guard *guard, const char *name, size_t name_bytes,
                         const char *value, size_t value_bytes) {
     size_t before = distance(guard->edge, name);
     size_t between = distance(name + name_bytes, value);
 
-    if (before < 1 || before > 2 || between < 1 || between == SIZE_MAX) {
-        refuse(guard, 400, "a header is folded over several lines or holds a NUL");
+    if (before != 2 || between < 1 || between == SIZE_MAX) {
+        refuse(guard, 400, broken_lines);
         guard->edge = NULL;
         return;
     }
     for (size_t i = 1; i < between; i++)
         if (name[name_bytes + i] != ' ' && name[name_bytes + i] != '\t')
-            refuse(guard, 400, "a header holds a NUL");
+            refuse(guard, 400, broken_lines);
     guard->edge = value + value_bytes;
 }
 
@@ -164,9 +167,8 @@ void rec_guard_header(struct rec_guard *guard, const char *name, size_t name_byt
 
 void rec_guard_end(struct rec_guard *guard, bool http_1_0, const char *head_end) {
     if (guard->edge != NULL && guard->wrong == NULL) {
-        size_t rest = distance(guard->edge, head_end); /* two line ends */
-        if (rest < 2 || rest > 4)
-            refuse(guard, 400, "a header is folded over several lines or holds a NUL");
+        if (distance(guard->edge, head_end) != 4) /* two line ends */
+            refuse(guard, 400, broken_lines);
     }
     if (guard->lengths > 1)
         refuse(guard, 400, "more than one Content-Length");
