@@ -1,6 +1,6 @@
 /* What the files of this room share: the whole of an exchange (a handler sees only its public
  * part), the guard's notes on a head, the connections the watchdog looks after, the listener. No
- * libmicrohttpd type here: that library stays inside server.c. */
+ * libmicrohttpd type here: that library stays inside worker.c. */
 #ifndef RECSYSD_HTTP_ROOM_H
 #define RECSYSD_HTTP_ROOM_H
 
@@ -161,5 +161,29 @@ enum rec_status rec_listener_run(struct rec_listener *listener, rec_listener_tak
                                  void *context, struct rec_error *err);
 /* Accepts what is in the backlog, then closes it. NULL is fine. */
 void rec_listener_close(struct rec_listener **listener);
+
+/* ---- worker.c: one epoll thread; the only file that knows libmicrohttpd ------------ */
+
+struct rec_worker {
+    struct rec_watch_list connections;
+    const struct rec_http_options *options; /* the server's, like the two below */
+    const atomic_bool *draining, *stopping;
+    struct MHD_Daemon *daemon;
+    size_t index;
+    struct rec_call *spare; /* worker's thread only, like spares and rng */
+    size_t spares;
+    struct rec_rng rng;
+    atomic_size_t open;      /* connections accepted for this worker and not yet closed */
+    atomic_size_t in_flight; /* requests whose line is in and whose answer is not sent */
+    atomic_size_t running;   /* handlers that have not answered, LATER included */
+    char apart[64];          /* keeps workers off each other's cache lines */
+};
+
+/* The caller has set options, draining, stopping and index. */
+enum rec_status rec_worker_start(struct rec_worker *worker, uint64_t seed, struct rec_error *err);
+void rec_worker_take(struct rec_worker *worker, int fd, const void *address,
+                     unsigned address_bytes);
+/* Call when running is 0 and stays so. */
+void rec_worker_stop(struct rec_worker *worker);
 
 #endif

@@ -98,6 +98,8 @@ static const struct {
      "\"v1\""},
     {"not modified has no type", "GET /fancy HTTP/1.1\r\n" H "If-None-Match: \"v1\"\r\n\r\n", 304,
      "", "Content-Type", NULL},
+    {"no content has no length", "DELETE /users/1 HTTP/1.1\r\n" H "\r\n", 204, "", "Content-Length",
+     NULL},
     {"no credentials", "GET /credentials HTTP/1.1\r\n" H "\r\n", 200, "none", NULL, NULL},
     {"credentials", "GET /credentials HTTP/1.1\r\n" H "Authorization: Bearer k\r\n\r\n", 200,
      "Bearer k", NULL, NULL},
