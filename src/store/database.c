@@ -55,8 +55,8 @@ static enum rec_status configure(struct rec_database *db, bool writable, struct 
     if (writable)
         return rec_database_exec(db, "PRAGMA synchronous = FULL", err);
 
-    /* The last connection to close checkpoints and deletes the WAL unless told not to, even a
-     * read-only one; only the writer may. */
+    /* The last connection to close checkpoints and deletes the WAL unless told not to. One that is
+     * open for reading fails to, on unix, for want of a write lock; this makes it a rule. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return rec_database_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0", err);
 }

@@ -174,7 +174,7 @@ static void set_answered(struct rec_store_import *import, uint64_t sequence) {
 static bool answers(const struct rec_store_import *import, sqlite3_stmt *statement,
                     const struct rec_store_row *row, bool has_event) {
     uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
-    return sequence <= import->recorded_before && !is_answered(import, sequence) &&
+    return !is_answered(import, sequence) &&
            sqlite3_column_int64(statement, 1) == (int64_t)row->item &&
            sqlite3_column_int64(statement, 2) == (int64_t)row->type &&
            sqlite3_column_double(statement, 3) == row->value &&

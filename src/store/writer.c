@@ -4,8 +4,8 @@
  * during one commit form the next group by themselves. Only one thing needs help: after a commit
  * its submitters come back one by one, and taking the first at once would make groups of 1 and
  * n - 1 in turn. So the thread waits for about as many writes as the last group had, never longer
- * than REC_WRITE_GROUP_WAIT_US or half a commit; a lone submitter's last group had one write, and
- * it never waits.
+ * than REC_WRITE_GROUP_WAIT_US or half a commit (32 submitters: groups of 31 instead of 16 to 27);
+ * a lone submitter's last group had one write, and it never waits.
  *
  * Each write stands in a savepoint of its own: one that is wrong leaves its group alone. */
 #include <assert.h>

@@ -62,6 +62,7 @@ static void script(struct rec_store *store, struct outcome *outcome) {
     }
     note(outcome, st);
     note(outcome, rec_store_put_run(store, &run, NULL));
+    assert_int_equal(run.id, outcome->st[RUN] == REC_OK ? 1 : 0);
 }
 
 /* What was answered OK is there; what was not is there whole or not at all; the store takes writes

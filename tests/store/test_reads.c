@@ -87,13 +87,22 @@ struct growing {
     struct rec_store *store;
     unsigned rows;
 };
-static enum rec_status write_beside(void *context, const struct rec_store_row *row) {
-    struct growing *growing = context;
+static void write_beside(struct growing *growing) {
     struct waiting waiting;
     struct rec_interaction more = {"w", "k", NULL, "late", 1, 1};
+    assert_int_equal(write_rows(growing->store, &waiting, &more, 1), REC_OK);
+}
+static enum rec_status write_at_user(void *context, uint32_t user, const char *id) {
+    (void)user;
+    (void)id;
+    write_beside(context);
+    return REC_OK;
+}
+static enum rec_status write_at_row(void *context, const struct rec_store_row *row) {
+    struct growing *growing = context;
     (void)row;
     growing->rows++;
-    assert_int_equal(write_rows(growing->store, &waiting, &more, 1), REC_OK);
+    write_beside(growing);
     return REC_OK;
 }
 static void test_scan_is_one_picture(void **state) {
@@ -101,12 +110,12 @@ static void test_scan_is_one_picture(void **state) {
     struct place place = place_make();
     struct rec_store *store = with_rows(&place);
     struct growing growing = {store, 0};
-    struct rec_store_scan scan = {.row = write_beside, .context = &growing};
+    struct rec_store_scan scan = {.user = write_at_user, .row = write_at_row, .context = &growing};
     struct rec_store_counts counts;
     assert_int_equal(rec_store_scan(store, &scan, NULL), REC_OK);
     assert_int_equal(growing.rows, 3);
     assert_int_equal(rec_store_counts(store, &counts, NULL), REC_OK);
-    assert_int_equal(counts.interactions, 6);
+    assert_int_equal(counts.interactions, 3 + 2 + 3); /* one for each user and row */
     rec_store_close(&store);
     place_remove(&place);
 }
