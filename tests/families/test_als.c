@@ -249,11 +249,33 @@ static void test_open_refuses(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* Goal: a file whose factors are in range but whose gramian is not theirs can blow the solution up;
+ * then the history counts as saying nothing, and no score overflows. */
+static void test_foreign_gramian(void **state) {
+    static const char *const settings[] = {"factors=8", "regularization=0.000001", NULL};
+    const struct rec_event liked = {1, 1.0f, 0};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 5);
+    struct rec_model *model = fit(data, settings, REC_OK, NULL);
+    float *y = model->tensors.tensor[0].data, query[8];
+    (void)state;
+    for (size_t i = 0; i < (size_t)ITEMS * 8; i++)
+        y[i] = 1e12f;
+    memset(model->tensors.tensor[1].data, 0, 8 * 8 * sizeof(float));
+    rec_als_family.close(model);
+    assert_int_equal(rec_als_family.open(model, NULL), REC_OK);
+    assert_false(ask(model, &liked, 1, query));
+    for (size_t i = 0; i < COUNT(query); i++)
+        assert_true(query[i] == 0.0f);
+    rec_model_destroy(&model);
+    rec_dataset_destroy(&data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_solves_its_equations), cmocka_unit_test(test_halves_make_wholes),
         cmocka_unit_test(test_tiles_keep_bits),      cmocka_unit_test(test_hostile_histories),
         cmocka_unit_test(test_extreme_settings),     cmocka_unit_test(test_open_refuses),
+        cmocka_unit_test(test_foreign_gramian),
     };
     return rec_kernels_init(NULL) == REC_OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
