@@ -119,7 +119,7 @@ struct failure {
     bool (*fired)(void);
     enum rec_status status; /* what is answered then; OK: whatever fits */
     long points_min;        /* fewer mean that nothing was tested */
-    long every_until;       /* each n up to here, then every 13th */
+    long every_until;       /* each n up to here, then every 23rd */
     unsigned kinds;         /* of the disk */
     bool lasting, full;
 };
@@ -157,7 +157,7 @@ static bool is_expected(const struct failure *failure, const struct outcome *out
 /* Fails the 1st, then the 2nd, ... until all goes through without. */
 static void fail_each(const struct failure *failure) {
     const size_t live = rec_alloc_live();
-    for (long n = 0;; n += n < failure->every_until ? 1 : 13) {
+    for (long n = 0;; n += n < failure->every_until ? 1 : 23) {
         struct place place = place_make();
         struct outcome outcome = attempt(&place, failure, n);
         for (size_t i = 0; i < outcome.count; i++)
@@ -250,7 +250,7 @@ static void test_sqlite_memory(void **state) {
                                            memory_fired,
                                            REC_NO_MEMORY,
                                            500,
-                                           200,
+                                           100,
                                            0,
                                            false,
                                            false};
