@@ -22,8 +22,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libmicrohttpd12 libjansson4 libsqlite3-0 \
        libopenblas0-pthread libinih1 libsystemd0 \
     && rm -rf /var/lib/apt/lists/* \
-    && groupadd --system --gid 10001 recsysd \
-    && useradd --system --uid 10001 --gid recsysd --no-create-home --home-dir /var/lib/recsysd \
+    && groupadd --gid 10001 recsysd \
+    && useradd --uid 10001 --gid recsysd --no-create-home --home-dir /var/lib/recsysd \
        --shell /usr/sbin/nologin recsysd \
     && install -d -o recsysd -g recsysd -m 0750 /var/lib/recsysd
 COPY --from=build /out/usr/bin/recsysd /usr/bin/recsysd

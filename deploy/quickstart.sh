@@ -85,24 +85,54 @@ download() {
     rm -rf "$state/ml.new" "$state/ml.zip"
 }
 
-# Sets data, and name: real and made-up data must not meet in one database, whose ids they share.
+# Sets data and name. Real and made-up data must not meet in one database, whose ids they share; and
+# what was used once is used again, so that a second run finds what was posted to the first.
 find_data() {
     name=movielens
     if [ -n "${RECSYSD_MOVIELENS_DIR:-}" ]; then
-        data=$RECSYSD_MOVIELENS_DIR
+        data=$(cd "$RECSYSD_MOVIELENS_DIR" 2>/dev/null && pwd) ||
+            fail "RECSYSD_MOVIELENS_DIR=$RECSYSD_MOVIELENS_DIR is no folder"
         [ -f "$data/ratings.csv" ] || fail "RECSYSD_MOVIELENS_DIR=$data has no ratings.csv"
+    elif [ -f "$state/data" ]; then
+        read -r name data <"$state/data"
+    elif download; then
+        data=$state/movielens
+    else
+        rm -rf "$state/ml.new" "$state/ml.zip"
+        name=generated
+        data=$state/generated
+        say "MovieLens cannot be downloaded here: using a MADE-UP catalogue of the same shape"
+        echo "   (for the real one: RECSYSD_MOVIELENS_DIR=/path/to/ml-latest-small $0)"
+        python3 "$source/deploy/make_catalogue.py" "$data"
+    fi
+    printf '%s %s\n' "$name" "$data" >"$state/data"
+}
+
+# The database has one writer, so the daemon pauses while a data set goes in. Importing the same file
+# again adds nothing; what was posted to the daemon since stays, and is trained on.
+import_data() {
+    if [ ! -f "$data/ratings.csv" ] && [ -f "$db" ]; then
+        say "$data is gone; going on with what $db holds"
+        added="0 interactions added"
         return
     fi
-    data=$state/movielens
-    if [ -f "$data/ratings.csv" ] || download; then
-        return
-    fi
-    rm -rf "$state/ml.new" "$state/ml.zip"
-    name=generated
-    data=$state/generated
-    say "MovieLens cannot be downloaded here: using a MADE-UP catalogue of the same shape"
-    echo "   (for the real one: RECSYSD_MOVIELENS_DIR=/path/to/ml-latest-small $0)"
-    [ -f "$data/ratings.csv" ] || python3 "$source/deploy/make_catalogue.py" "$data"
+    say "importing $data"
+    added=$("$recsysd" import --db "$db" --format movielens "$data")
+    printf '%s\n' "$added"
+}
+
+# A model that is there is kept when nothing has come in: it may be one that was chosen.
+train_model() {
+    case $added in
+    *" 0 interactions added"* | "0 interactions added")
+        if "$recsysd" models "$db.model" >/dev/null 2>&1; then
+            say "nothing new: keeping the model $db.model (POST /retrain makes another)"
+            return
+        fi
+        ;;
+    esac
+    say "training"
+    "$recsysd" train --db "$db" --model als --out "$db.model"
 }
 
 daemon_pid() {
@@ -129,6 +159,9 @@ stop_daemon() {
 
 start_daemon() {
     say "starting the daemon on $listen"
+    # Asked before, because an answer afterwards could be another daemon's.
+    ! "$recsysd" healthcheck --listen "$listen" 2>/dev/null ||
+        fail "another recsysd answers on $listen already; stop it, or set RECSYSD_LISTEN"
     setsid "$recsysd" serve --db "$db" --model-file "$db.model" --listen "$listen" \
         </dev/null >>"$log_file" 2>&1 &
     echo $! >"$pid_file"
@@ -155,13 +188,9 @@ build_release
 find_data
 db=$state/$name.db
 
-# The database has one writer, so the daemon pauses while a data set goes in. Importing the same file
-# again adds nothing; what was posted to the daemon since stays, and is trained on.
 stop_daemon
-say "importing $data"
-"$recsysd" import --db "$db" --format movielens "$data"
-say "training"
-"$recsysd" train --db "$db" --model als --out "$db.model"
+import_data
+train_model
 start_daemon
 
 cat <<END
