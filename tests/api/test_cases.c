@@ -26,6 +26,7 @@
 #include "recsysd/api.h"
 
 #include "test.h"
+#include "world.h"
 
 enum { LINE_BYTES = 8192, VARIABLES_MAX = 64, VALUE_BYTES = 1024 };
 
@@ -54,132 +55,6 @@ static void put_string(struct text *text, const char *string) {
 static void text_clear(struct text *text) {
     text->bytes = 0;
     put(text, "", 0);
-}
-
-/* ---- the server ---------------------------------------------------------------------------- */
-
-struct world {
-    char folder[64], database[96], model[96];
-    struct rec_weights weights;
-    struct rec_store *store;
-    struct rec_slot *slot;
-    struct rec_serve *serve;
-    struct rec_versions *versions;
-    struct rec_scheduler *scheduler;
-    struct rec_http *http;
-    struct rec_api api;
-};
-
-static void check(enum rec_status st, const struct rec_error *err) {
-    if (st != REC_OK)
-        fail_msg("%s: %s", rec_error_name(st), err->text);
-}
-
-/* 40 users and 30 items in two tastes: even users like even items. User 1 has history of its own;
- * item 0 has everything an item can have. */
-static void fill(struct rec_store *store) {
-    static const char *const categories[] = {"even", "odd"};
-    struct rec_store_import *import = NULL;
-    struct rec_error err = {0};
-    uint64_t added = 0;
-    check(rec_store_import_begin(store, &import, &err), &err);
-    for (unsigned i = 0; i < 30; i++) {
-        char id[16], title[32];
-        snprintf(id, sizeof(id), "%u", i);
-        snprintf(title, sizeof(title), "Title \"%u\"", i);
-        struct rec_item item = {id, i % 10 == 9 ? NULL : title, &categories[i % 2], 1, i == 28};
-        check(rec_store_import_items(import, &item, 1, &err), &err);
-    }
-    for (unsigned user = 0; user < 40; user++)
-        for (unsigned n = 0; n < 6; n++) {
-            char id[16], item_id[16];
-            unsigned item = (user % 2 + 2 * ((user / 2 + n * n) % 13)) % 28;
-            snprintf(id, sizeof(id), "%u", user);
-            snprintf(item_id, sizeof(item_id), "%u", item);
-            struct rec_interaction row = {id, item_id, NULL, "rating", 5, 1000000 + n};
-            check(rec_store_import_rows(import, &row, 1, &added, &err), &err);
-        }
-    check(rec_store_import_end(&import, true, &err), &err);
-}
-
-static void train(struct world *world, const char *family) {
-    struct rec_train_spec spec = {.seed = 1, .judge = false};
-    struct rec_train_context context = {.store = world->store,
-                                        .weights = &world->weights,
-                                        .slot = world->slot,
-                                        .versions = world->versions};
-    struct rec_train_result result = {0};
-    struct rec_error err = {0};
-    check(rec_family_find(rec_families, family, &spec.family, &err), &err);
-    rec_params_defaults(spec.family->params, spec.family->param_count, &spec.params);
-    check(rec_params_set(&spec.params, "factors=8", &err), &err);
-    check(rec_train_run(&context, &spec, &result, NULL, NULL, &err), &err);
-}
-
-static void start_parts(struct world *world, bool model) {
-    struct rec_error err = {0};
-    struct rec_store_options store = {.path = world->database, .create = true, .writable = true};
-    check(rec_store_open(&store, &world->store, &err), &err);
-    fill(world->store);
-    world->slot = rec_slot_create();
-    struct rec_versions_options versions = {world->model, 3, world->store, world->slot};
-    check(rec_versions_create(&versions, &world->versions, &err), &err);
-    if (model)
-        train(world, "als");
-    struct rec_serve_options serve = {world->store, world->slot, &world->weights, 2, 1 << 20};
-    check(rec_serve_create(&serve, &world->serve, &err), &err);
-    struct rec_scheduler_options scheduler = {.store = world->store,
-                                              .slot = world->slot,
-                                              .versions = world->versions,
-                                              .weights = &world->weights,
-                                              .threads = 1,
-                                              .tolerance = 1,
-                                              .family = "als",
-                                              .parameters = "factors=8"};
-    check(rec_scheduler_create(&scheduler, &world->scheduler, &err), &err);
-}
-
-static void start(struct world *world, bool model) {
-    struct rec_error err = {0};
-    memset(world, 0, sizeof(*world));
-    snprintf(world->folder, sizeof(world->folder), "/tmp/recsysd-api-XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
-    snprintf(world->database, sizeof(world->database), "%s/db", world->folder);
-    snprintf(world->model, sizeof(world->model), "%s/model", world->folder);
-    rec_weights_defaults(&world->weights);
-    start_parts(world, model);
-    world->api = (struct rec_api){.serve = world->serve,
-                                  .store = world->store,
-                                  .slot = world->slot,
-                                  .versions = world->versions,
-                                  .scheduler = world->scheduler,
-                                  .weights = &world->weights,
-                                  .build_version = "test"};
-    struct rec_http_options http = {.listen = "127.0.0.1:0",
-                                    .workers = 2,
-                                    .connections = 64,
-                                    .idle_timeout_s = 30,
-                                    .request_timeout_s = 30,
-                                    .body_bytes_max = REC_HTTP_BODY_BYTES_MAX,
-                                    .routes = rec_api_routes,
-                                    .route_count = rec_api_route_count,
-                                    .problem = rec_problem_http,
-                                    .observe = rec_api_observe,
-                                    .context = &world->api};
-    check(rec_http_start(&http, &world->http, &err), &err);
-}
-
-static void stop(struct world *world) {
-    char command[128];
-    rec_http_drain(world->http, 5);
-    rec_http_stop(&world->http);
-    rec_scheduler_destroy(&world->scheduler);
-    rec_serve_destroy(&world->serve);
-    rec_versions_destroy(&world->versions);
-    rec_slot_destroy(&world->slot);
-    rec_store_close(&world->store);
-    snprintf(command, sizeof(command), "rm -rf %s", world->folder);
-    assert_int_equal(system(command), 0);
 }
 
 /* ---- a client, as plain as can be --------------------------------------------------------------
@@ -529,6 +404,11 @@ static void expect(struct script *script, char *line) {
         check_count(script, at);
     } else if (starts(&at, "head ")) {
         check_field(script, at);
+    } else if (starts(&at, "nohead ")) {
+        char value[VALUE_BYTES];
+        field_of(&script->answer, at, value);
+        if (value[0] != '\0')
+            FAIL(script, "%s is '%s'", at, value);
     } else if (starts(&at, "let ")) {
         keep(script, at);
     } else if (starts(&at, "until ")) {
@@ -556,6 +436,10 @@ static void run_line(struct script *script, const char *file, char *line) {
         put_string(&script->raw, "\r\n");
     } else if (starts(&line, "= ")) {
         check_status(script, line);
+    } else if (strcmp(line, "do drain") == 0) {
+        atomic_store(&script->world->api.draining, true);
+    } else if (strcmp(line, "do spoil") == 0) {
+        world_spoil(script->world);
     } else {
         assert_true(script->sent);
         expect(script, line);
@@ -572,14 +456,14 @@ static void run_file(const char *name, bool model) {
     variable_count = 0;
     let_time("soon", rec_clock_unix_s() + 3600);
     let_time("future", rec_clock_unix_s() + REC_TIMESTAMP_FUTURE_S_MAX + 60);
-    start(&world, model);
+    world_start(&world, model);
     begin_case(&script, name, "before the first case");
     while (fgets(line, sizeof(line), file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         run_line(&script, name, line);
     }
     fclose(file);
-    stop(&world);
+    world_stop(&world);
     json_decref(script.json);
     free(script.request_line.data);
     free(script.head.data);
