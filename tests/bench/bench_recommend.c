@@ -117,6 +117,7 @@ static void measure(struct rec_serve *serve, struct rec_slot *slot, struct rec_r
                  100.0 * scan / warm);
     (void)printf("list of 100, query kept                  %8.2f us\n",
                  lists_us(serve, rng, 100, false, 0, CALLS));
+    (void)printf("  of it scoring and ranking alone        %8.2f us\n", scan_us(slot, 100));
     (void)printf("list of 10, explained                    %8.2f us\n",
                  lists_us(serve, rng, 10, true, 0, CALLS / 20));
     (void)printf("list of 10, unknown users (live counts)  %8.2f us\n",
