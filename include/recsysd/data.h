@@ -26,6 +26,9 @@ enum rec_status rec_idmap_intern(struct rec_idmap *map, const char *id, size_t b
                                  uint32_t *index, struct rec_error *err);
 void rec_idmap_remove(struct rec_idmap *map, const char *id, size_t bytes);
 const char *rec_idmap_id(const struct rec_idmap *map, uint32_t index); /* NULL: none bound */
+/* rank [count]: where each index stands by its id: by number where every id is a whole number, by
+ * bytes otherwise. Numbering so, ties go to the lower id, however the rows were ordered. */
+enum rec_status rec_idmap_rank(const struct rec_idmap *map, uint32_t *rank, struct rec_error *err);
 uint32_t rec_idmap_count(const struct rec_idmap *map); /* highest index bound so far + 1 */
 
 /* ---- weights of types (weights.c) -------------------------------------------- */
@@ -56,7 +59,8 @@ enum rec_format {
     REC_FORMAT_MOVIELENS,
     REC_FORMAT_MOVIELENS_1M,
     REC_FORMAT_CSV,
-    REC_FORMAT_NDJSON
+    REC_FORMAT_NDJSON,
+    REC_FORMAT_USER_LISTS
 };
 enum rec_status rec_format_parse(const char *name, enum rec_format *out, struct rec_error *err);
 
@@ -74,7 +78,10 @@ struct rec_read_options {
     const char *default_type; /* CSV without a type column: "rating" when there is a value column,
                                  else "view" */
     uint64_t skip_bad_max;    /* more bad rows than this stop the reading */
-    int64_t now;              /* timestamp of rows that have none; bound for future ones */
+    bool skip_no_user;        /* CSV: rows without a user id are passed over, and are not bad */
+    const double
+        *value_min; /* rec_dataset_read: rows of a lower value are passed over; NULL: none */
+    int64_t now;    /* timestamp of rows that have none; bound for future ones */
     /* Batches, in file order; pointers are good during the call. */
     enum rec_status (*rows)(void *context, const struct rec_interaction *rows, size_t count,
                             struct rec_error *err);
@@ -128,6 +135,17 @@ enum rec_status rec_dataset_from_rows(const struct rec_dataset_row *rows, size_t
                                       struct rec_error *err);
 void rec_dataset_destroy(struct rec_dataset **dataset);
 
+/* The rows whose user and item are kept, under new numbers. */
+struct rec_dataset_select {
+    const uint32_t *user, *item; /* [users] [items] new numbers; REC_STORE_NONE: left out */
+    uint32_t users, items;       /* how many new numbers there are */
+    bool liked_only;             /* rows of weight 0 are left out */
+    int64_t until;               /* rows from this time on are left out; INT64_MAX: none */
+};
+enum rec_status rec_dataset_renumber(const struct rec_dataset *dataset,
+                                     const struct rec_dataset_select *select,
+                                     struct rec_dataset **out, struct rec_error *err);
+
 /* users x items: weights of one pair added up, pairs of weight 0 left out. */
 enum rec_status rec_dataset_matrix(const struct rec_dataset *dataset, struct rec_csr **out,
                                    struct rec_error *err);
@@ -152,20 +170,68 @@ struct rec_split {
     struct rec_csr *seen;        /* users x items never recommended (value unused) */
     struct rec_csr *validation;  /* users x items relevant; NULL: none */
     struct rec_csr *test;        /* users x items relevant: liked, held out, and not seen */
+    uint64_t test_rows;          /* rows that `test` was made of */
+    uint32_t *user;              /* [users] their numbers before the split; NULL: the same */
 };
 
 struct rec_split_options {
     enum { REC_SPLIT_LEAVE_LAST, REC_SPLIT_GLOBAL_TIME } kind;
     uint32_t test_last, validation_last; /* LEAVE_LAST: how many events, counted from the end */
     uint32_t user_events_min;            /* users with fewer stay whole in train */
-    bool positives_only;     /* count and split only events of weight > 0; the rest stays in train
-                                (seen) */
-    double quantile;         /* GLOBAL_TIME: train is <= this quantile of all times */
-    uint32_t test_users_max; /* users at or above this index are not tested; 0: all are */
+    bool positives_only;      /* count and split only events of weight > 0; the rest stays in train
+                                 (seen) */
+    double quantile;          /* GLOBAL_TIME: train is <= this quantile of all times ... */
+    int64_t cut;              /* ... or, when not 0, before this time */
+    uint32_t test_users_max;  /* users at or above this index are not tested; 0: all are */
+    uint32_t test_events_min; /* GLOBAL_TIME: users with fewer test rows are not tested */
+    bool validation_in_history; /* LEAVE_LAST: known, and seen, when the test is asked */
+    bool nothing_seen;          /* what is known of a user may be recommended again */
 };
 enum rec_status rec_split_make(const struct rec_dataset *dataset,
                                const struct rec_split_options *options, struct rec_split **out,
                                struct rec_error *err);
+/* From parts that are split already; they are borrowed. history NULL: train is all that is known.
+ * All parts have the same users and items. */
+enum rec_status rec_split_of_parts(const struct rec_dataset *train,
+                                   const struct rec_dataset *history,
+                                   const struct rec_dataset *test, bool nothing_seen,
+                                   struct rec_split **out, struct rec_error *err);
+/* BAD_INPUT when an item is asked for that is masked as seen, or nothing is asked or fitted. */
+enum rec_status rec_split_check(const struct rec_split *split, bool on_validation,
+                                struct rec_error *err);
 void rec_split_destroy(struct rec_split **split);
+
+/* ---- evaluation protocols (protocol.c) ---------------------------------------------- */
+
+/* Everything that says how rows become a split: which rows count, who takes part, where the cut
+ * is. The presets are the protocols that figures are published for. */
+struct rec_protocol {
+    const char *name, *help;
+    double positive_min;    /* a rating from here on is liked; -INFINITY: every rating is */
+    double value_min;       /* rows of a lower value are left out; -INFINITY: none */
+    bool liked_only;        /* rows that were not liked are left out */
+    uint32_t rows_min;      /* users with fewer rows are left out */
+    uint32_t train_min;     /* GLOBAL_TIME: users with fewer rows in train are left out, then items
+                               without any; 0: nobody and nothing is */
+    int64_t validation_cut; /* with split.cut: where train is cut again for validation; 0: at the
+                               0.8 quantile of its times */
+    struct rec_split_options split;
+    /* CSV files of the data set the preset is about; NULL: none is */
+    const char *columns, *type;
+    bool skip_no_user;
+};
+extern const struct rec_protocol rec_protocols[];
+extern const size_t rec_protocol_count;
+/* BAD_INPUT with the nearest name. */
+enum rec_status rec_protocol_find(const char *name, const struct rec_protocol **out,
+                                  struct rec_error *err);
+
+/* on_validation: the split to choose parameters with. Its `test` is the protocol's validation part,
+ * and of the protocol's test part nothing is left in it. The dataset must have been read with
+ * rating_min = positive_min. Items (and users, as split->user says) that are left out are numbered
+ * away. */
+enum rec_status rec_protocol_split(const struct rec_protocol *protocol,
+                                   const struct rec_dataset *dataset, bool on_validation,
+                                   struct rec_split **out, struct rec_error *err);
 
 #endif

@@ -217,6 +217,36 @@ out:
     return st;
 }
 
+/* ---- under other numbers --------------------------------------------------------- */
+
+static bool is_kept(const struct rec_dataset *dataset, const struct rec_dataset_select *select,
+                    uint32_t user, uint64_t event) {
+    return select->user[user] != REC_STORE_NONE &&
+           select->item[dataset->item[event]] != REC_STORE_NONE &&
+           (int64_t)dataset->time[event] < select->until &&
+           (!select->liked_only || dataset->weight[event] > 0.0f);
+}
+
+enum rec_status rec_dataset_renumber(const struct rec_dataset *dataset,
+                                     const struct rec_dataset_select *select,
+                                     struct rec_dataset **out, struct rec_error *err) {
+    uint64_t all = dataset->offset[dataset->users];
+    size_t count = 0;
+    struct rec_dataset_row *rows = rec_alloc_array(all, sizeof(*rows));
+    if (rows == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "no memory to renumber a dataset of %llu events",
+                             (unsigned long long)all);
+    for (uint32_t u = 0; u < dataset->users; u++)
+        for (uint64_t e = dataset->offset[u]; e < dataset->offset[u + 1]; e++)
+            if (is_kept(dataset, select, u, e))
+                rows[count++] =
+                    (struct rec_dataset_row){select->user[u], select->item[dataset->item[e]],
+                                             dataset->time[e], dataset->weight[e]};
+    enum rec_status st = rec_dataset_from_rows(rows, count, select->users, select->items, out, err);
+    rec_alloc_free(rows);
+    return st;
+}
+
 /* ---- the matrix of users and items ---------------------------------------------- */
 
 /* Adds up one row's weights by item, in time order, so the sums have the same bits always.

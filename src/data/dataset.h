@@ -15,6 +15,10 @@ enum rec_status rec_dataset_create(uint32_t users, uint32_t items, uint64_t even
 void rec_dataset_resolve(const uint32_t *item, float *weight, size_t count, uint32_t *last_dislike,
                          uint32_t stamp);
 
+/* The time at this quantile of all times, 0 when there are none. */
+enum rec_status rec_split_quantile(const struct rec_dataset *dataset, double quantile,
+                                   uint32_t *out, struct rec_error *err);
+
 /* Times are kept as unsigned 32-bit seconds, good until 2106. */
 uint32_t rec_dataset_time(int64_t unix_s);
 

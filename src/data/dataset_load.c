@@ -121,7 +121,10 @@ static enum rec_status collect_rows(void *context, const struct rec_interaction 
     struct collect *collect = context;
     enum rec_status st = rec_alloc_grow(&collect->rows, &collect->capacity, collect->count + count,
                                         sizeof(*collect->rows), err);
+    const double *value_min = collect->options->value_min;
     for (size_t i = 0; st == REC_OK && i < count; i++) {
+        if (value_min != NULL && rows[i].value < *value_min)
+            continue;
         struct rec_dataset_row *to = &collect->rows[collect->count];
         st = rec_idmap_intern(collect->users, rows[i].user_id, strlen(rows[i].user_id), &to->user,
                               err);

@@ -8,6 +8,7 @@
  * good as long as the map, also when the id is unbound meanwhile. The hash is keyed with a random
  * seed per map, or a client could choose ids that all meet in one slot. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -237,4 +238,48 @@ const char *rec_idmap_id(const struct rec_idmap *map, uint32_t index) {
 
 uint32_t rec_idmap_count(const struct rec_idmap *map) {
     return map->count;
+}
+
+/* ---- the order of ids --------------------------------------------------------------- */
+
+struct ranked_id {
+    const char *id;
+    size_t bytes;
+    uint32_t index;
+};
+
+/* Whole numbers without leading zeros: the longer is the larger, so none can overflow. */
+static int by_value(const void *a, const void *b) {
+    const struct ranked_id *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? -1 : 1;
+    return memcmp(x->id, y->id, x->bytes);
+}
+
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(((const struct ranked_id *)a)->id, ((const struct ranked_id *)b)->id);
+}
+
+static bool is_whole_number(const char *id, size_t bytes) {
+    return bytes > 0 && strspn(id, "0123456789") == bytes && (id[0] != '0' || bytes == 1);
+}
+
+enum rec_status rec_idmap_rank(const struct rec_idmap *map, uint32_t *rank, struct rec_error *err) {
+    uint32_t count = rec_idmap_count(map);
+    struct ranked_id *sorted = rec_alloc_array(count, sizeof(*sorted));
+    if (sorted == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "no memory to order %u ids", count);
+    bool numbers = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *id = rec_idmap_id(map, i);
+        if (id == NULL)
+            id = "";
+        sorted[i] = (struct ranked_id){id, strlen(id), i};
+        numbers = numbers && is_whole_number(id, sorted[i].bytes);
+    }
+    qsort(sorted, count, sizeof(*sorted), numbers ? by_value : by_bytes);
+    for (uint32_t i = 0; i < count; i++)
+        rank[sorted[i].index] = i;
+    rec_alloc_free(sorted);
+    return REC_OK;
 }

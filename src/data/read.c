@@ -24,6 +24,7 @@ enum rec_status rec_format_parse(const char *name, enum rec_format *out, struct 
         [REC_FORMAT_MOVIELENS_1M] = "movielens-1m",
         [REC_FORMAT_CSV] = "csv",
         [REC_FORMAT_NDJSON] = "ndjson",
+        [REC_FORMAT_USER_LISTS] = "user-lists",
     };
     enum { COUNT = sizeof(names) / sizeof(names[0]) };
     for (size_t i = 0; i < COUNT; i++)
@@ -33,7 +34,8 @@ enum rec_status rec_format_parse(const char *name, enum rec_format *out, struct 
         }
     const char *near = rec_text_nearest(name, names, COUNT);
     return rec_error_set(err, REC_BAD_INPUT,
-                         "format: '%.40s' is none of movielens, movielens-1m, csv, ndjson%s%s%s",
+                         "format: '%.40s' is none of movielens, movielens-1m, csv, ndjson, "
+                         "user-lists%s%s%s",
                          name, near == NULL ? "" : "; did you mean ", near == NULL ? "" : near,
                          near == NULL ? "" : "?");
 }
@@ -330,6 +332,8 @@ static enum rec_status read_format(struct rec_reader *reader) {
         return rec_read_csv(reader);
     case REC_FORMAT_NDJSON:
         return rec_read_ndjson(reader);
+    case REC_FORMAT_USER_LISTS:
+        return rec_read_user_lists(reader);
     }
     return rec_error_set(reader->err, REC_BAD_INPUT, "unknown format");
 }

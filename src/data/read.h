@@ -106,5 +106,6 @@ enum rec_status rec_read_csv_movies(struct rec_reader *reader, const char *path)
 enum rec_status rec_read_movielens(struct rec_reader *reader);
 enum rec_status rec_read_movielens_1m(struct rec_reader *reader);
 enum rec_status rec_read_ndjson(struct rec_reader *reader);
+enum rec_status rec_read_user_lists(struct rec_reader *reader);
 
 #endif

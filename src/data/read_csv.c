@@ -290,6 +290,8 @@ static enum rec_status each_row(struct csv *csv, const struct row_columns *colum
         if (st != REC_OK || !found)
             return st;
         why.status = REC_OK;
+        if (csv->reader->options->skip_no_user && field_of(csv, &columns->user).bytes == 0)
+            continue;
         if (fill_row(csv, columns, rec_read_row(csv->reader), &why) == REC_OK)
             st = rec_read_row_done(csv->reader);
         else

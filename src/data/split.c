@@ -64,32 +64,47 @@ static uint32_t time_at_rank(const uint32_t *time, uint64_t count, uint64_t rank
     return high << 16 | low;
 }
 
-static enum rec_status label_global_time(const struct rec_dataset *dataset,
-                                         const struct rec_split_options *options, uint8_t *part,
-                                         struct rec_error *err) {
+enum rec_status rec_split_quantile(const struct rec_dataset *dataset, double quantile,
+                                   uint32_t *out, struct rec_error *err) {
     uint64_t count = dataset->offset[dataset->users];
+    *out = 0;
     if (count == 0)
         return REC_OK;
     uint64_t *histogram = rec_alloc_array(65536, sizeof(*histogram));
     if (histogram == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory to split a dataset by time");
     /* The nearest rank, as numpy's quantile with method "nearest": halves go to the even one. */
-    uint64_t rank = (uint64_t)nearbyint((double)(count - 1) * options->quantile);
-    uint32_t cut = time_at_rank(dataset->time, count, rank, histogram);
+    uint64_t rank = (uint64_t)nearbyint((double)(count - 1) * quantile);
+    *out = time_at_rank(dataset->time, count, rank, histogram);
     rec_alloc_free(histogram);
-
-    for (uint64_t e = 0; e < count; e++)
-        part[e] = dataset->time[e] <= cut ? PART_TRAIN : PART_TEST;
     return REC_OK;
+}
+
+static enum rec_status label_global_time(const struct rec_dataset *dataset,
+                                         const struct rec_split_options *options, uint8_t *part,
+                                         struct rec_error *err) {
+    uint64_t count = dataset->offset[dataset->users];
+    if (options->cut != 0) {
+        for (uint64_t e = 0; e < count; e++)
+            part[e] = (int64_t)dataset->time[e] < options->cut ? PART_TRAIN : PART_TEST;
+        return REC_OK;
+    }
+    uint32_t cut;
+    enum rec_status st = rec_split_quantile(dataset, options->quantile, &cut, err);
+    for (uint64_t e = 0; st == REC_OK && e < count; e++)
+        part[e] = dataset->time[e] <= cut ? PART_TRAIN : PART_TEST;
+    return st;
 }
 
 /* ---- parts --------------------------------------------------------------------------- */
 
-static enum rec_status make_train(const struct rec_dataset *dataset, const uint8_t *part,
-                                  struct rec_dataset **out, struct rec_error *err) {
+/* The events of the parts up to `last`, train being the first. */
+static enum rec_status make_dataset(const struct rec_dataset *dataset, const uint8_t *part,
+                                    enum part last, struct rec_dataset **out,
+                                    struct rec_error *err) {
     uint64_t count = 0, all = dataset->offset[dataset->users];
     for (uint64_t e = 0; e < all; e++)
-        count += part[e] == PART_TRAIN;
+        count += part[e] <= last;
     struct rec_dataset *train = NULL;
     enum rec_status st = rec_dataset_create(dataset->users, dataset->items, count, &train, err);
     if (st != REC_OK)
@@ -98,7 +113,7 @@ static enum rec_status make_train(const struct rec_dataset *dataset, const uint8
     uint64_t at = 0;
     for (uint32_t u = 0; u < dataset->users; u++) {
         for (uint64_t e = dataset->offset[u]; e < dataset->offset[u + 1]; e++) {
-            if (part[e] != PART_TRAIN)
+            if (part[e] > last)
                 continue;
             train->item[at] = dataset->item[e];
             train->weight[at] = dataset->weight[e];
@@ -116,54 +131,69 @@ struct select {
     const struct rec_dataset *dataset;
     const struct rec_split_options *options;
     const uint8_t *part;
-    uint32_t *mark;      /* [items] user + 1: in this user's train part */
+    enum part known;     /* the last part that is known of a user when this one is asked */
+    uint32_t *mark;      /* [items] user + 1: known of this user, or collected */
     bool *trained;       /* [items] in anybody's train part */
     uint32_t *collected; /* [items] */
+    uint64_t rows;       /* events collected, repeats counted */
 };
 
-/* Marks the items of the user's train part; returns how many events it has. */
-static uint64_t mark_train(const struct select *select, uint32_t user) {
+/* Marks the items that the user knows; returns how many events of train the user has. */
+static uint64_t mark_known(const struct select *select, uint32_t user) {
     const struct rec_dataset *dataset = select->dataset;
     uint64_t count = 0;
-    for (uint64_t e = dataset->offset[user]; e < dataset->offset[user + 1]; e++)
-        if (select->part[e] == PART_TRAIN) {
+    for (uint64_t e = dataset->offset[user]; e < dataset->offset[user + 1]; e++) {
+        if (select->part[e] <= select->known && !select->options->nothing_seen)
             select->mark[dataset->item[e]] = user + 1;
-            count++;
-        }
+        count += select->part[e] == PART_TRAIN;
+    }
     return count;
 }
 
-/* The user's distinct items that belong to `which`, unsorted, in select->collected: of train all
- * of them, of the held-out parts the relevant ones. */
-static size_t collect_user(struct select *select, enum part which, uint32_t user) {
+/* The user's distinct items that are masked as seen, unsorted, in select->collected. */
+static size_t collect_seen(struct select *select, uint32_t user) {
+    const struct rec_dataset *dataset = select->dataset;
+    size_t count = 0;
+    (void)mark_known(select, user);
+    for (uint64_t e = dataset->offset[user]; e < dataset->offset[user + 1]; e++) {
+        uint32_t *mark = &select->mark[dataset->item[e]];
+        if (select->part[e] > select->known || *mark != user + 1)
+            continue;
+        select->collected[count++] = dataset->item[e];
+        *mark = 0; /* once */
+    }
+    return count;
+}
+
+/* The same for the items of a held-out part that are relevant. */
+static size_t collect_relevant(struct select *select, enum part which, uint32_t user) {
     const struct rec_dataset *dataset = select->dataset;
     const struct rec_split_options *options = select->options;
     bool global = options->kind == REC_SPLIT_GLOBAL_TIME;
-    uint64_t in_train = mark_train(select, user);
+    uint64_t in_train = mark_known(select, user), rows = 0;
     size_t count = 0;
-    if (which == PART_TRAIN) {
-        for (uint64_t e = dataset->offset[user]; e < dataset->offset[user + 1]; e++) {
-            uint32_t *mark = &select->mark[dataset->item[e]];
-            if (select->part[e] == PART_TRAIN && *mark == user + 1) {
-                select->collected[count++] = dataset->item[e];
-                *mark = 0;
-            }
-        }
-        return count;
-    }
-
     bool tested = options->test_users_max == 0 || user < options->test_users_max;
     if (!tested || (global && (in_train == 0 || in_train < options->user_events_min)))
         return 0;
     for (uint64_t e = dataset->offset[user]; e < dataset->offset[user + 1]; e++) {
         uint32_t item = dataset->item[e];
         if (select->part[e] != which || !(dataset->weight[e] > 0.0f) ||
-            select->mark[item] == user + 1 || (global && !select->trained[item]))
+            (global && !select->trained[item]))
+            continue;
+        rows++;
+        if (select->mark[item] == user + 1)
             continue;
         select->mark[item] = user + 1; /* once */
         select->collected[count++] = item;
     }
+    if (global && rows < options->test_events_min)
+        return 0;
+    select->rows += rows;
     return count;
+}
+
+static size_t collect_user(struct select *select, enum part which, uint32_t user) {
+    return which == PART_TRAIN ? collect_seen(select, user) : collect_relevant(select, which, user);
 }
 
 static int by_number(const void *a, const void *b) {
@@ -171,6 +201,7 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* which PART_TRAIN: what is masked as seen, else what is relevant. */
 static enum rec_status make_part(struct select *select, enum part which, struct rec_csr **out,
                                  struct rec_error *err) {
     const struct rec_dataset *dataset = select->dataset;
@@ -179,6 +210,7 @@ static enum rec_status make_part(struct select *select, enum part which, struct 
     memset(select->mark, 0, dataset->items * sizeof(*select->mark));
     for (uint32_t u = 0; u < dataset->users; u++)
         entries += collect_user(select, which, u);
+    select->rows = 0;
     enum rec_status st = rec_csr_create(dataset->users, dataset->items, entries, &csr, err);
     if (st != REC_OK)
         return st;
@@ -216,15 +248,22 @@ static enum rec_status make_parts(const struct rec_dataset *dataset,
         if (part[e] == PART_TRAIN)
             select.trained[dataset->item[e]] = true;
 
-    st = make_train(dataset, part, &split->train, err);
+    st = make_dataset(dataset, part, PART_TRAIN, &split->train, err);
     if (st != REC_OK)
         goto out;
     split->history = split->train;
-    st = make_part(&select, PART_TRAIN, &split->seen, err);
+    if (options->kind == REC_SPLIT_LEAVE_LAST && options->validation_last > 0)
+        st = make_part(&select, PART_VALIDATION, &split->validation, err);
+    if (st == REC_OK && options->validation_in_history) {
+        select.known = PART_VALIDATION;
+        split->history = NULL;
+        st = make_dataset(dataset, part, PART_VALIDATION, &split->history, err);
+    }
+    if (st == REC_OK)
+        st = make_part(&select, PART_TRAIN, &split->seen, err);
     if (st == REC_OK)
         st = make_part(&select, PART_TEST, &split->test, err);
-    if (st == REC_OK && options->kind == REC_SPLIT_LEAVE_LAST && options->validation_last > 0)
-        st = make_part(&select, PART_VALIDATION, &split->validation, err);
+    split->test_rows = select.rows;
 
 out:
     rec_alloc_free(select.collected);
@@ -237,7 +276,7 @@ enum rec_status rec_split_make(const struct rec_dataset *dataset,
                                const struct rec_split_options *options, struct rec_split **out,
                                struct rec_error *err) {
     bool global = options->kind == REC_SPLIT_GLOBAL_TIME;
-    if (global && !(options->quantile > 0.0 && options->quantile < 1.0))
+    if (global && options->cut == 0 && !(options->quantile > 0.0 && options->quantile < 1.0))
         return rec_error_set(err, REC_BAD_INPUT, "split: the quantile %g is not between 0 and 1",
                              options->quantile);
     if (!global && options->test_last == 0)
@@ -274,5 +313,6 @@ void rec_split_destroy(struct rec_split **split_pointer) {
     rec_csr_destroy(&split->seen);
     rec_csr_destroy(&split->validation);
     rec_csr_destroy(&split->test);
+    rec_alloc_free(split->user);
     rec_alloc_free(split);
 }

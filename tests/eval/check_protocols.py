@@ -23,10 +23,21 @@ def popularity(split):
     return lambda users: np.tile(-rank, (len(users), 1))
 
 
-for name, split in (("last-out", protocols.p0()), ("last-five", protocols.p3())):
+splits = {"last-out": protocols.p0(), "global-time": protocols.p1(), "last-five": protocols.p3(),
+          "next-item": protocols.next_item(), "repeat": protocols.repeat()}
+for name, split in splits.items():
+    rows = ""
+    if isinstance(split, tuple):
+        split, train_rows, test_rows = split
+        rows = "train rows %d, test rows %d" % (train_rows, test_rows)
     for which in ("test", "val"):
-        out = protocols.evaluate(popularity(split), split, which=which)
-        print(name, which, "train", split.train.nnz, "seen", split.seen.nnz, "users", out["users"])
+        if getattr(split, which) is None:
+            continue
+        # Of next-item, the validation item is not known yet when it is asked for.
+        seen = split.train if name == "next-item" and which == "val" else split.seen
+        out = protocols.evaluate(popularity(split), split, which=which, seen=seen)
+        print(name, which, "train", int(split.train.sum()), "seen", seen.nnz, "users", out["users"],
+              "shape", split.train.shape, rows)
         for k in (10, 20):
             names = ("precision", "recall", "ndcg", "map", "mrr", "hit")
             print("   {%d, %s}" % (k, ", ".join("%.9f" % out[f"{m}@{k}"] for m in names)))
