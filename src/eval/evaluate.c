@@ -30,6 +30,7 @@ struct scratch {
 struct task_sum {
     struct rec_ranking ranking;
     uint64_t popularity, recommended;
+    double novelty;
 };
 
 struct evaluation {
@@ -45,6 +46,8 @@ struct evaluation {
     size_t user_count, tasks;
     uint32_t *train_count;     /* [catalogue] events of weight > 0 */
     float *popular;            /* [catalogue] the same, as scores */
+    double *novelty;           /* [catalogue] -log2 of the share of users who have the item */
+    struct rec_ranking *each;  /* [user_count x k_count] single users; NULL: nobody asks */
     struct task_sum *sums;     /* [tasks x k_count] */
     _Atomic uint64_t *covered; /* [k_count x mask_words] */
     struct scratch *scratch;   /* [workers] */
@@ -87,8 +90,9 @@ static void scan_model(const struct evaluation *evaluation, struct scratch *scra
 }
 
 /* Adds one finished list to the task's sums. */
-static void add_list(struct evaluation *evaluation, uint32_t user, const struct rec_topk *top,
+static void add_list(struct evaluation *evaluation, size_t at, const struct rec_topk *top,
                      uint32_t *list, struct task_sum *sums) {
+    uint32_t user = evaluation->users[at];
     const struct rec_csr *relevant = evaluation->relevant;
     uint64_t from = relevant->offset[user];
     size_t relevant_count = (size_t)(relevant->offset[user + 1] - from);
@@ -97,7 +101,11 @@ static void add_list(struct evaluation *evaluation, uint32_t user, const struct 
     for (size_t c = 0; c < evaluation->options->k_count; c++) {
         struct task_sum *sum = &sums[c];
         _Atomic uint64_t *covered = evaluation->covered + c * evaluation->mask_words;
-        rec_ranking_add(&sum->ranking, list, top->count, relevant->column + from, relevant_count);
+        struct rec_ranking one = {.k = sum->ranking.k};
+        rec_ranking_add(&one, list, top->count, relevant->column + from, relevant_count);
+        rec_ranking_merge(&sum->ranking, &one);
+        if (evaluation->each != NULL)
+            evaluation->each[at * evaluation->options->k_count + c] = one;
         for (size_t i = 0; i < top->count && i < sum->ranking.k; i++) {
             uint64_t bit = UINT64_C(1) << list[i] % 64;
             _Atomic uint64_t *word = &covered[list[i] / 64];
@@ -105,6 +113,7 @@ static void add_list(struct evaluation *evaluation, uint32_t user, const struct 
             if ((atomic_load_explicit(word, memory_order_relaxed) & bit) == 0)
                 atomic_fetch_or_explicit(word, bit, memory_order_relaxed);
             sum->popularity += evaluation->train_count[list[i]];
+            sum->novelty += evaluation->novelty[list[i]];
             sum->recommended++;
         }
     }
@@ -138,7 +147,7 @@ static void run_task(void *context, size_t task, size_t worker) {
     scan_model(evaluation, scratch, slot, answered, top);
     for (size_t i = 0; i < count; i++) {
         rec_topk_finish(&top[i]);
-        add_list(evaluation, users[i], &top[i], scratch->list,
+        add_list(evaluation, task * BATCH_USERS + i, &top[i], scratch->list,
                  evaluation->sums + task * options->k_count);
     }
     if (worker == 0) /* the caller's thread: reports come one after the other */
@@ -181,6 +190,8 @@ static void evaluation_finish(struct evaluation *evaluation) {
     rec_alloc_free(evaluation->users);
     rec_alloc_free(evaluation->train_count);
     rec_alloc_free(evaluation->popular);
+    rec_alloc_free(evaluation->novelty);
+    rec_alloc_free(evaluation->each);
     rec_alloc_free(evaluation->sums);
     rec_alloc_free((void *)evaluation->covered);
 }
@@ -200,29 +211,62 @@ static bool evaluation_init(struct evaluation *evaluation) {
 
     evaluation->train_count = rec_alloc_array(train->items, sizeof(*evaluation->train_count));
     evaluation->popular = rec_alloc_array(train->items, sizeof(*evaluation->popular));
+    evaluation->novelty = rec_alloc_array(train->items, sizeof(*evaluation->novelty));
+    bool each = evaluation->options->buckets != NULL || evaluation->options->user != NULL;
+    if (each)
+        evaluation->each =
+            rec_alloc_array(evaluation->user_count * k_count, sizeof(*evaluation->each));
     evaluation->sums = rec_alloc_array(evaluation->tasks * k_count, sizeof(*evaluation->sums));
     evaluation->covered =
         rec_alloc_array(evaluation->mask_words * k_count, sizeof(*evaluation->covered));
     evaluation->scratch = rec_alloc_array(evaluation->workers, sizeof(*evaluation->scratch));
     bool ok = evaluation->train_count != NULL && evaluation->popular != NULL &&
               evaluation->sums != NULL && evaluation->covered != NULL &&
+              evaluation->novelty != NULL && (!each || evaluation->each != NULL) &&
               evaluation->scratch != NULL;
     for (size_t w = 0; ok && w < evaluation->workers; w++)
         ok = scratch_init(evaluation, &evaluation->scratch[w]);
     return ok;
 }
 
-static void count_train(struct evaluation *evaluation) {
+/* How much news an item is: -log2 of the share of users who have it, of users with anything.
+ * source: Zhou et al., "Solving the apparent diversity-accuracy dilemma", 2010 (self-information).
+ * An item that nobody has counts as if one user had it, so that all values are finite. */
+static void measure_novelty(struct evaluation *evaluation) {
     const struct rec_dataset *train = evaluation->split->train;
-    for (uint64_t e = 0; e < train->offset[train->users]; e++)
-        if (train->weight[e] > 0.0f)
-            evaluation->train_count[train->item[e]]++;
+    double users = 0.0;
+    for (uint32_t u = 0; u < train->users; u++)
+        users += train->offset[u + 1] > train->offset[u] ? 1.0 : 0.0;
+    for (uint32_t i = 0; i < train->items; i++)
+        evaluation->novelty[i] =
+            users > 0.0
+                ? log2(users / (evaluation->novelty[i] > 0.0 ? evaluation->novelty[i] : 1.0))
+                : 0.0;
+}
+
+static bool count_train(struct evaluation *evaluation) {
+    const struct rec_dataset *train = evaluation->split->train;
+    uint32_t *last = rec_alloc_array(train->items, sizeof(*last)); /* user + 1 who had it last */
+    if (last == NULL)
+        return false;
+    for (uint32_t u = 0; u < train->users; u++)
+        for (uint64_t e = train->offset[u]; e < train->offset[u + 1]; e++) {
+            uint32_t item = train->item[e];
+            if (!(train->weight[e] > 0.0f))
+                continue;
+            evaluation->train_count[item]++;
+            evaluation->novelty[item] += last[item] == u + 1 ? 0.0 : 1.0;
+            last[item] = u + 1;
+        }
+    rec_alloc_free(last);
     for (uint32_t i = 0; i < train->items; i++)
         evaluation->popular[i] = (float)evaluation->train_count[i];
+    measure_novelty(evaluation);
     for (size_t t = 0; t < evaluation->tasks; t++)
         for (size_t c = 0; c < evaluation->options->k_count; c++)
             evaluation->sums[t * evaluation->options->k_count + c].ranking.k =
                 evaluation->options->ks[c];
+    return true;
 }
 
 static double covered_share(const struct evaluation *evaluation, size_t c) {
@@ -241,22 +285,38 @@ static struct rec_ranking total(const struct evaluation *evaluation, size_t c) {
     size_t k_count = evaluation->options->k_count;
     struct rec_ranking all = {.k = evaluation->options->ks[c]};
     uint64_t popularity = 0, recommended = 0;
+    double novelty = 0.0;
     for (size_t t = 0; t < evaluation->tasks; t++) {
         const struct task_sum *sum = &evaluation->sums[t * k_count + c];
-        all.precision += sum->ranking.precision;
-        all.recall += sum->ranking.recall;
-        all.ndcg += sum->ranking.ndcg;
-        all.map += sum->ranking.map;
-        all.mrr += sum->ranking.mrr;
-        all.hit += sum->ranking.hit;
-        all.users += sum->ranking.users;
+        rec_ranking_merge(&all, &sum->ranking);
+        novelty += sum->novelty;
         popularity += sum->popularity;
         recommended += sum->recommended;
     }
     rec_ranking_finish(&all);
     all.coverage = covered_share(evaluation, c);
     all.avg_popularity = recommended == 0 ? 0.0 : (double)popularity / (double)recommended;
+    all.novelty = recommended == 0 ? 0.0 : novelty / (double)recommended;
     return all;
+}
+
+/* Single users: handed out, and summed up by the length of their history. */
+static void tell_users(const struct evaluation *evaluation) {
+    const struct rec_evaluate_options *options = evaluation->options;
+    size_t k_count = options->k_count;
+    for (size_t b = 0; options->buckets != NULL && b < REC_BUCKETS * k_count; b++)
+        options->buckets[b] = (struct rec_ranking){.k = options->ks[b % k_count]};
+    for (size_t i = 0; i < evaluation->user_count; i++) {
+        const struct rec_ranking *at = evaluation->each + i * k_count;
+        uint64_t positives = rec_bucket_positives(evaluation->split->train, evaluation->users[i]);
+        size_t bucket = rec_bucket_of(positives);
+        for (size_t c = 0; options->buckets != NULL && c < k_count; c++)
+            rec_ranking_merge(&options->buckets[bucket * k_count + c], &at[c]);
+        if (options->user != NULL)
+            options->user(options->user_context, evaluation->users[i], positives, at);
+    }
+    for (size_t b = 0; options->buckets != NULL && b < REC_BUCKETS * k_count; b++)
+        rec_ranking_finish(&options->buckets[b]);
 }
 
 static enum rec_status check_options(const struct rec_split *split,
@@ -296,7 +356,10 @@ enum rec_status rec_evaluate(const struct rec_model *model, const struct rec_spl
         st = rec_error_set(err, REC_NO_MEMORY, "no memory to evaluate on %u items", items);
         goto out;
     }
-    count_train(&evaluation);
+    if (!count_train(&evaluation)) {
+        st = rec_error_set(err, REC_NO_MEMORY, "no memory to count %u items", items);
+        goto out;
+    }
     rec_pool_run(options->pool, evaluation.tasks, run_task, &evaluation);
     if (rec_progress_cancelled(options->progress)) {
         st = rec_error_set(err, REC_CANCELLED, "evaluation: stopped on request");
@@ -304,6 +367,8 @@ enum rec_status rec_evaluate(const struct rec_model *model, const struct rec_spl
     }
     for (size_t c = 0; c < options->k_count; c++)
         rankings[c] = total(&evaluation, c);
+    if (evaluation.each != NULL)
+        tell_users(&evaluation);
 
 out:
     evaluation_finish(&evaluation);

@@ -7,6 +7,26 @@
 
 #include "recsysd/eval.h"
 
+#define METRIC(name, help, of_lists)                                                               \
+    { #name, help, offsetof(struct rec_ranking, name), of_lists }
+const struct rec_metric rec_metrics[] = {
+    METRIC(precision, "share of the list that was relevant", false),
+    METRIC(recall, "share of the relevant items that were in the list", false),
+    METRIC(ndcg, "relevant items found, more the higher they stand; 1: the best order", false),
+    METRIC(map, "mean precision at the places of the relevant items", false),
+    METRIC(mrr, "one over the place of the first relevant item", false),
+    METRIC(hit, "share of users with a relevant item in their list", false),
+    METRIC(coverage, "share of all items that were recommended to anybody", true),
+    METRIC(avg_popularity, "mean number of train rows of recommended items", true),
+    METRIC(novelty, "mean -log2 of the share of users who had the item", true),
+};
+#undef METRIC
+const size_t rec_metric_count = sizeof(rec_metrics) / sizeof(rec_metrics[0]);
+
+double rec_metric_get(const struct rec_metric *metric, const struct rec_ranking *ranking) {
+    return *(const double *)(const void *)((const char *)ranking + metric->offset);
+}
+
 static bool holds(const uint32_t *sorted, size_t count, uint32_t item) {
     size_t low = 0, high = count;
     while (low < high) {
@@ -47,6 +67,16 @@ void rec_ranking_add(struct rec_ranking *sum, const uint32_t *list, size_t list_
     sum->users++;
 }
 
+void rec_ranking_merge(struct rec_ranking *sum, const struct rec_ranking *more) {
+    sum->precision += more->precision;
+    sum->recall += more->recall;
+    sum->ndcg += more->ndcg;
+    sum->map += more->map;
+    sum->mrr += more->mrr;
+    sum->hit += more->hit;
+    sum->users += more->users;
+}
+
 void rec_ranking_finish(struct rec_ranking *sum) {
     if (sum->users == 0)
         return;
@@ -60,12 +90,13 @@ void rec_ranking_finish(struct rec_ranking *sum) {
 }
 
 size_t rec_ranking_write_json(const struct rec_ranking *ranking, char *out, size_t cap) {
-    int bytes = snprintf(out, cap,
-                         "{\"k\": %u, \"users\": %llu, \"ndcg\": %.6g, \"recall\": %.6g, "
-                         "\"precision\": %.6g, \"map\": %.6g, \"mrr\": %.6g, \"hit\": %.6g, "
-                         "\"coverage\": %.6g, \"avg_popularity\": %.6g}",
-                         ranking->k, (unsigned long long)ranking->users, ranking->ndcg,
-                         ranking->recall, ranking->precision, ranking->map, ranking->mrr,
-                         ranking->hit, ranking->coverage, ranking->avg_popularity);
+    int bytes =
+        snprintf(out, cap,
+                 "{\"k\": %u, \"users\": %llu, \"ndcg\": %.6g, \"recall\": %.6g, "
+                 "\"precision\": %.6g, \"map\": %.6g, \"mrr\": %.6g, \"hit\": %.6g, "
+                 "\"coverage\": %.6g, \"avg_popularity\": %.6g, \"novelty\": %.6g}",
+                 ranking->k, (unsigned long long)ranking->users, ranking->ndcg, ranking->recall,
+                 ranking->precision, ranking->map, ranking->mrr, ranking->hit, ranking->coverage,
+                 ranking->avg_popularity, ranking->novelty);
     return bytes < 0 ? 0 : (size_t)bytes;
 }

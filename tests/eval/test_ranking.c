@@ -141,10 +141,11 @@ static void test_json(void **state) {
                                         .mrr = 0.0281,
                                         .hit = 0.07,
                                         .coverage = 0.25,
-                                        .avg_popularity = 101.5};
+                                        .avg_popularity = 101.5,
+                                        .novelty = 2.5};
     const char *expect = "{\"k\": 10, \"users\": 608, \"ndcg\": 0.0381, \"recall\": 0.07, "
                          "\"precision\": 0.007, \"map\": 0.028, \"mrr\": 0.0281, \"hit\": 0.07, "
-                         "\"coverage\": 0.25, \"avg_popularity\": 101.5}";
+                         "\"coverage\": 0.25, \"avg_popularity\": 101.5, \"novelty\": 2.5}";
     char out[512], small[8];
     assert_int_equal(rec_ranking_write_json(&ranking, out, sizeof(out)), strlen(expect));
     assert_string_equal(out, expect);
