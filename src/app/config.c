@@ -263,6 +263,10 @@ const char *config_text(const struct config *config, enum setting_id id) {
     return config->value[id];
 }
 
+bool config_given(const struct config *config, enum setting_id id) {
+    return config->rank[id] > RANK_DEFAULT;
+}
+
 int64_t config_integer(const struct config *config, enum setting_id id) {
     return strtoll(config->value[id], NULL, 10); /* checked when it was set */
 }
