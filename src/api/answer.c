@@ -22,17 +22,20 @@ enum rec_status rec_answer_end(const struct rec_answer *answer, struct rec_error
     return REC_OK;
 }
 
-void rec_answer_raw(struct rec_answer *answer, const char *text, size_t bytes) {
+char *rec_answer_room(struct rec_answer *answer, size_t bytes) {
     struct rec_http_exchange *exchange = answer->exchange;
-    if (answer->failed)
-        return;
     if (exchange->out_cap - exchange->out_bytes < bytes &&
-        rec_http_reserve(exchange, bytes) != REC_OK) {
+        (answer->failed || rec_http_reserve(exchange, bytes) != REC_OK))
         answer->failed = true;
+    return answer->failed ? NULL : exchange->out + exchange->out_bytes;
+}
+
+void rec_answer_raw(struct rec_answer *answer, const char *text, size_t bytes) {
+    char *out = rec_answer_room(answer, bytes);
+    if (out == NULL || bytes == 0)
         return;
-    }
-    memcpy(exchange->out + exchange->out_bytes, text, bytes);
-    exchange->out_bytes += bytes;
+    memcpy(out, text, bytes);
+    answer->exchange->out_bytes += bytes;
 }
 
 /* ---- text ------------------------------------------------------------------ */
@@ -154,22 +157,20 @@ static double scale10(double x, int n) {
     return n >= 0 ? x * power[n] : x / power[-n];
 }
 
-/* floor(log10(x)) for x > 0; scores are near 1, so a walk beats a logarithm. */
+/* floor(log10(x)) for x > 0. Estimated from the binary exponent, where 1233/4096 is log10(2), which
+ * is the answer or one below it. */
 static int exponent10(double x) {
-    int e = 0;
-    while (scale10(x, -e) >= 10.0)
-        e++;
-    while (scale10(x, -e) < 1.0)
-        e--;
-    return e;
+    int estimate = ilogb(x) * 1233 >> 12;
+    return scale10(x, -estimate) >= 10.0 ? estimate + 1 : estimate;
 }
 
-/* The mantissa of the shortest spelling: mantissa * 10^*shift, without trailing zeros. */
-static uint64_t shortest(double x, float value, int exponent, int *shift) {
-    uint64_t mantissa = 0;
+/* The mantissa of the shortest spelling of 7 to 9 digits: value = mantissa * 10^*shift, without
+ * trailing zeros. */
+static uint32_t shortest(double x, float value, int exponent, int *shift) {
+    uint32_t mantissa = 0;
     for (int digits = 7; digits <= 9; digits++) {
         *shift = exponent - digits + 1;
-        mantissa = (uint64_t)(scale10(x, -*shift) + 0.5);
+        mantissa = (uint32_t)(scale10(x, -*shift) + 0.5);
         if ((float)scale10((double)mantissa, *shift) == value)
             break;
     }
@@ -180,6 +181,42 @@ static uint64_t shortest(double x, float value, int exponent, int *shift) {
     return mantissa;
 }
 
+/* digits [n] with the decimal point behind the first `point` of them, zeros where there are none */
+static size_t put_fixed(char *out, const char *digits, int n, int point) {
+    size_t at = 0;
+    if (point <= 0) {
+        out[at++] = '0';
+        out[at++] = '.';
+        for (int i = point; i < 0; i++)
+            out[at++] = '0';
+        memcpy(out + at, digits, (size_t)n);
+        return at + (size_t)n;
+    }
+    for (int i = 0; i < point || i < n; i++) {
+        if (i == point)
+            out[at++] = '.';
+        out[at++] = i < n ? digits[i] : '0';
+    }
+    return at;
+}
+
+static size_t put_scientific(char *out, const char *digits, int n, int exponent) {
+    char text[20];
+    size_t at = 0;
+    out[at++] = digits[0];
+    if (n > 1) {
+        out[at++] = '.';
+        memcpy(out + at, digits + 1, (size_t)n - 1);
+        at += (size_t)n - 1;
+    }
+    out[at++] = 'e';
+    if (exponent < 0)
+        out[at++] = '-';
+    size_t more = digits_of((uint64_t)abs(exponent), text);
+    memcpy(out + at, text + 20 - more, more);
+    return at + more;
+}
+
 size_t rec_answer_format_float(float value, char out[REC_ANSWER_FLOAT_BYTES]) {
     if (!isfinite(value) || value == 0.0f) {
         out[0] = '0';
@@ -187,48 +224,47 @@ size_t rec_answer_format_float(float value, char out[REC_ANSWER_FLOAT_BYTES]) {
     }
     float magnitude = fabsf(value);
     int shift;
-    uint64_t mantissa =
+    uint32_t mantissa =
         shortest((double)magnitude, magnitude, exponent10((double)magnitude), &shift);
     char digits[20];
-    size_t n = digits_of(mantissa, digits), at = 0;
-    const char *d = digits + 20 - n;
-    int point = (int)n + shift; /* digits before the decimal point */
-
-    if (value < 0.0f)
-        out[at++] = '-';
-    if (point > 0 && point <= 10) {
-        for (int i = 0; i < point || i < (int)n; i++) {
-            if (i == point)
-                out[at++] = '.';
-            out[at++] = i < (int)n ? d[i] : '0';
-        }
-        return at;
-    }
-    if (point <= 0 && point > -5) {
-        out[at++] = '0';
-        out[at++] = '.';
-        for (int i = point; i < 0; i++)
-            out[at++] = '0';
-        memcpy(out + at, d, n);
-        return at + n;
-    }
-    out[at++] = d[0];
-    if (n > 1) {
-        out[at++] = '.';
-        memcpy(out + at, d + 1, n - 1);
-        at += n - 1;
-    }
-    out[at++] = 'e';
-    if (point - 1 < 0)
-        out[at++] = '-';
-    n = digits_of((uint64_t)abs(point - 1), digits);
-    memcpy(out + at, digits + 20 - n, n);
-    return at + n;
+    int n = (int)digits_of(mantissa, digits);
+    const char *first = digits + 20 - n;
+    int point = n + shift; /* digits before the decimal point */
+    size_t sign = value < 0.0f;
+    out[0] = '-';
+    if (point > -5 && point <= 10)
+        return sign + put_fixed(out + sign, first, n, point);
+    return sign + put_scientific(out + sign, first, n, point - 1);
 }
 
 void rec_answer_float(struct rec_answer *answer, float value) {
     char text[REC_ANSWER_FLOAT_BYTES];
     rec_answer_raw(answer, text, rec_answer_format_float(value, text));
+}
+
+static char *copy(char *out, const char *text, size_t bytes) {
+    memcpy(out, text, bytes);
+    return out + bytes;
+}
+
+/* One look at the room left for all its parts: a list has a thousand of these. */
+void rec_answer_element(struct rec_answer *answer, bool first, const char *id_json, size_t id_bytes,
+                        const char *title_json, size_t title_bytes, const char *member,
+                        float value) {
+    size_t member_bytes = strlen(member);
+    char *start =
+        rec_answer_room(answer, id_bytes + title_bytes + member_bytes + 3 + REC_ANSWER_FLOAT_BYTES);
+    if (start == NULL)
+        return;
+    char *out = copy(start, first ? "{" : ",{", first ? 1 : 2);
+    out = copy(out, id_json, id_bytes);
+    if (title_bytes > 0) {
+        *out++ = ',';
+        out = copy(out, title_json, title_bytes);
+    }
+    out = copy(out, member, member_bytes);
+    out += rec_answer_format_float(value, out);
+    answer->exchange->out_bytes += (size_t)(out - start);
 }
 
 /* Not on the hot path. The process keeps the C locale, so the point is a point. */

@@ -15,6 +15,9 @@ void rec_answer_init(struct rec_answer *answer, struct rec_http_exchange *exchan
 /* NO_MEMORY when anything since init did not fit. */
 enum rec_status rec_answer_end(const struct rec_answer *answer, struct rec_error *err);
 
+/* Where at most `bytes` may be written, for the caller to add to out_bytes what it wrote; NULL when
+ * there is no memory. */
+char *rec_answer_room(struct rec_answer *answer, size_t bytes);
 void rec_answer_raw(struct rec_answer *answer, const char *text, size_t bytes);
 /* For string literals only. */
 #define REC_ANSWER_LITERAL(answer, literal)                                                        \
@@ -31,6 +34,12 @@ void rec_answer_float(struct rec_answer *answer, float value);
 void rec_answer_double(struct rec_answer *answer, double value);
 /* An instant as Unix seconds; 0 (not yet) is null. */
 void rec_answer_instant(struct rec_answer *answer, int64_t unix_s);
+
+/* The head of an element of a list, `{"item_id":"7","title":"...","score":0.5`, with a comma before
+ * it unless it is the first. member: `,"score":`. title_bytes 0: none. */
+void rec_answer_element(struct rec_answer *answer, bool first, const char *id_json, size_t id_bytes,
+                        const char *title_json, size_t title_bytes, const char *member,
+                        float value);
 
 /* Writes `value` in the fewest of 7 to 9 significant digits that read back to the same float.
  * Returns the length. No NUL. A value that is not finite becomes 0: JSON has no word for it, and

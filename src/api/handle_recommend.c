@@ -18,15 +18,8 @@ struct list_writer {
 
 static void put_item(struct list_writer *writer, size_t position, const char *id_json,
                      size_t id_bytes, const char *title_json, size_t title_bytes) {
-    struct rec_answer *answer = writer->answer;
-    rec_answer_raw(answer, position == 0 ? "{" : ",{", position == 0 ? 1 : 2);
-    rec_answer_raw(answer, id_json, id_bytes);
-    if (title_bytes > 0) {
-        REC_ANSWER_LITERAL(answer, ",");
-        rec_answer_raw(answer, title_json, title_bytes);
-    }
-    REC_ANSWER_LITERAL(answer, ",\"score\":");
-    rec_answer_float(answer, writer->list->items[position].score);
+    rec_answer_element(writer->answer, position == 0, id_json, id_bytes, title_json, title_bytes,
+                       ",\"score\":", writer->list->items[position].score);
 }
 
 static void put_plain(void *context, size_t position, const char *id_json, size_t id_bytes,
@@ -48,10 +41,8 @@ static void put_because(void *context, size_t position, const char *id_json, siz
     struct list_writer *writer = context;
     (void)title_json;
     (void)title_bytes;
-    rec_answer_raw(writer->answer, position == 0 ? "{" : ",{", position == 0 ? 1 : 2);
-    rec_answer_raw(writer->answer, id_json, id_bytes);
-    REC_ANSWER_LITERAL(writer->answer, ",\"share\":");
-    rec_answer_float(writer->answer, writer->list->because[writer->first + position].share);
+    rec_answer_element(writer->answer, position == 0, id_json, id_bytes, NULL, 0,
+                       ",\"share\":", writer->list->because[writer->first + position].share);
     REC_ANSWER_LITERAL(writer->answer, "}");
 }
 

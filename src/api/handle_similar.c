@@ -52,14 +52,8 @@ struct list_writer {
 static void put_item(void *context, size_t position, const char *id_json, size_t id_bytes,
                      const char *title_json, size_t title_bytes) {
     struct list_writer *writer = context;
-    rec_answer_raw(writer->answer, position == 0 ? "{" : ",{", position == 0 ? 1 : 2);
-    rec_answer_raw(writer->answer, id_json, id_bytes);
-    if (title_bytes > 0) {
-        REC_ANSWER_LITERAL(writer->answer, ",");
-        rec_answer_raw(writer->answer, title_json, title_bytes);
-    }
-    REC_ANSWER_LITERAL(writer->answer, ",\"score\":");
-    rec_answer_float(writer->answer, writer->list->items[position].score);
+    rec_answer_element(writer->answer, position == 0, id_json, id_bytes, title_json, title_bytes,
+                       ",\"score\":", writer->list->items[position].score);
     REC_ANSWER_LITERAL(writer->answer, "}");
 }
 
