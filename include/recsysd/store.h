@@ -166,11 +166,16 @@ enum rec_status rec_store_history(struct rec_store *store, uint32_t user,
 
 /* ---- training runs (runs.c) -------------------------------------------------- */
 
+/* clang-format off: version 14 changes its mind at each run */
 #define REC_RUN_STATE_MAP(X)                                                                       \
     X(QUEUED, "queued")                                                                            \
     X(RUNNING, "running")                                                                          \
-    X(SUCCEEDED, "succeeded") X(NOT_BETTER, "not_better") X(FAILED, "failed")                      \
-        X(CANCELLED, "cancelled") X(INTERRUPTED, "interrupted")
+    X(SUCCEEDED, "succeeded")                                                                      \
+    X(NOT_BETTER, "not_better")                                                                    \
+    X(FAILED, "failed")                                                                            \
+    X(CANCELLED, "cancelled")                                                                      \
+    X(INTERRUPTED, "interrupted")
+/* clang-format on */
 #define REC_RUN_STATE_ENUM(name, text) REC_RUN_##name,
 enum rec_run_state { REC_RUN_STATE_MAP(REC_RUN_STATE_ENUM) };
 #undef REC_RUN_STATE_ENUM

@@ -141,8 +141,7 @@ static uint64_t liked_rows(const struct rec_dataset *dataset) {
 static void check_split(size_t g, const struct rec_split *split, const struct rec_model *model,
                         struct rec_pool *pool) {
     const uint32_t ks[] = {10, 20};
-    const struct rec_evaluate_options options = {
-        .ks = ks, .k_count = 2, .pool = pool};
+    const struct rec_evaluate_options options = {.ks = ks, .k_count = 2, .pool = pool};
     struct rec_ranking rankings[2];
     assert_int_equal(split->train->users, golden[g].users);
     assert_int_equal(split->train->items, golden[g].items);
