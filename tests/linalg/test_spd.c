@@ -2,9 +2,9 @@
  * blocks' ends, in the lower triangle alone, with the same bits on any number of threads; what is
  * not definite is refused with its row; and the work stops when it is told to.
  *
- * How: A = M Mᵀ / n + ridge I of normal numbers, ill conditioned where the ridge is small. The
- * residual A X - I is off by at most about n u |A| |X| (Higham, 14.3), with a root of the condition
- * number more for inverted blocks; sums in double. */
+ * How: A = M Mᵀ / n + ridge I of normal numbers, whose eigenvalues lie between ridge and about 4 +
+ * ridge. The residual A X - I is off by at most about n u |A| |X| (Higham, 14.3), with a root of
+ * the condition number more for inverted blocks; sums in double. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -50,15 +50,15 @@ static void hide_above(float *A, size_t n) {
             A[i * n + j] = NAN;
 }
 
-static double largest_row_sum(const float *A, size_t rows, size_t cols) {
-    double largest = 0.0;
-    for (size_t i = 0; i < rows; i++) {
-        double sum = 0.0;
-        for (size_t j = 0; j < cols; j++)
-            sum += fabs((double)A[i * cols + j]);
-        largest = fmax(largest, sum);
+static double longest_column(const float *B, size_t rows, size_t cols) {
+    double longest = 0.0;
+    for (size_t j = 0; j < cols; j++) {
+        double square = 0.0;
+        for (size_t i = 0; i < rows; i++)
+            square += (double)B[i * cols + j] * (double)B[i * cols + j];
+        longest = fmax(longest, square);
     }
-    return largest;
+    return sqrt(longest);
 }
 
 /* |A X - B| <= allowed; B NULL: the identity. */
@@ -116,14 +116,14 @@ static void test_sizes(void **state) {
         make_definite(n, sizes[s].ridge, A);
 
         invert(A, X, n, 1);
-        double a = largest_row_sum(A, n, n), x = largest_row_sum(X, n, n);
-        double unit = (double)n * FLT_EPSILON / 2 * sqrt(a * x);
-        check_product(name, A, X, NULL, n, n, unit * a * x);
+        double norm = 5.0, condition = norm / (double)sizes[s].ridge;
+        double unit = (double)(n + 1) * FLT_EPSILON / 2 * sqrt(condition);
+        check_product(name, A, X, NULL, n, n, unit * condition);
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < i; j++)
                 CHECK_ROW(X[i * n + j] == X[j * n + i], name);
         solve(A, again, B, Y, n, columns, 1);
-        check_product(name, A, Y, B, n, columns, unit * a * largest_row_sum(Y, n, columns));
+        check_product(name, A, Y, B, n, columns, unit * norm * longest_column(Y, n, columns));
 
         for (size_t threads = 2; threads <= 3; threads++) {
             invert(A, again, n, threads);
@@ -161,9 +161,9 @@ static void test_refusals(void **state) {
                                              : rec_spd_inverse(A, N, NULL, NULL, &err);
                 CHECK_ROW(st == REC_BAD_INPUT && strstr(err.text, row) != NULL, row);
             }
-    for (size_t i = 0; i < (size_t)N * N; i++)
-        A[i] = 0.1f; /* rank one: every pivot behind the first is rounding */
-    assert_int_equal(rec_spd_inverse(A, N, NULL, NULL, NULL), REC_BAD_INPUT);
+    const float lost[] = {1.0f, 1.0f, 1.0f, 1.0f + FLT_EPSILON}; /* a pivot of its last bit */
+    memcpy(A, lost, sizeof(lost));
+    assert_int_equal(rec_spd_inverse(A, 2, NULL, NULL, NULL), REC_BAD_INPUT);
     rec_alloc_free(A);
     rec_alloc_free(b);
 }
