@@ -98,6 +98,7 @@ struct rec_fit {
     uint64_t seed;
     struct rec_pool *pool;               /* NULL: one thread */
     const struct rec_progress *progress; /* NULL fine */
+    size_t memory_bytes_max;             /* a fit that needs more is refused; 0: no cap */
 };
 
 struct rec_model;
@@ -114,6 +115,10 @@ struct rec_family {
      * Same data, params, seed: same bits, for any number of threads. */
     enum rec_status (*fit)(const struct rec_fit *fit, struct rec_tensors *out,
                            struct rec_error *err);
+
+    /* What fit would allocate at its peak, its tensors included and the dataset not, from the sizes
+     * of the data and the parameters alone; SIZE_MAX when it overflows. NULL: it is never much. */
+    size_t (*fit_bytes)(const struct rec_fit *fit);
 
     /* Makes a model of tensors that fit made, or that a file brought: those are hostile until
      * checked (shapes, index ranges, finite values). Fills model->query_floats, scratch_floats
@@ -156,7 +161,8 @@ struct rec_model {
 };
 
 /* Fits and opens: the one way to train. Checks the data for what no family can use (no items, no
- * event of weight > 0: BAD_INPUT saying so). */
+ * event of weight > 0: BAD_INPUT saying so), and the memory it will take (LIMIT, with both
+ * figures). */
 enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
                               struct rec_model **out, struct rec_error *err);
 void rec_model_destroy(struct rec_model **model);

@@ -73,6 +73,7 @@ struct rec_train_context {
     struct rec_versions *versions;
     struct rec_pool *pool;
     const struct rec_progress *progress;
+    size_t memory_bytes_max; /* of one fit; 0: no cap */
 };
 enum rec_status rec_train_run(const struct rec_train_context *context,
                               const struct rec_train_spec *spec, struct rec_train_result *result,
@@ -86,7 +87,8 @@ struct rec_scheduler_options {
     struct rec_slot *slot;
     struct rec_versions *versions;
     const struct rec_weights *weights;
-    size_t threads; /* of one run; background priority */
+    size_t threads;          /* of one run; background priority */
+    size_t memory_bytes_max; /* of one fit; 0: no cap */
     double tolerance;
     const char *family;      /* what automatic runs train */
     const char *parameters;  /* "factors=64 ..." or "" */

@@ -28,6 +28,8 @@ enum rec_status app_weights(const struct config *config, struct rec_weights *out
                             struct rec_error *err);
 /* `count`, or the number of cores when it is 0. */
 size_t app_threads(int64_t count, size_t max);
+/* The setting memory-mb in bytes; 60 % of what the machine, or its control group, has when 0. */
+size_t app_memory(const struct config *config);
 /* The value of `id`, or the database's path with ".model" behind. */
 void app_model_path(const struct config *config, enum setting_id id, char *out, size_t cap);
 

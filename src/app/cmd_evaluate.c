@@ -135,7 +135,8 @@ static enum rec_status run_once(struct evaluation *evaluation, size_t m, uint64_
                                 .params = &what->params,
                                 .seed = seed,
                                 .pool = evaluation->pool,
-                                .progress = &evaluation->progress};
+                                .progress = &evaluation->progress,
+                                .memory_bytes_max = app_memory(evaluation->config)};
     uint64_t start_ns = rec_clock_monotonic_ns();
     enum rec_status st = rec_model_fit(what->family, &fit, &model, &cause);
     run.fit_s = (double)(rec_clock_monotonic_ns() - start_ns) / 1e9;

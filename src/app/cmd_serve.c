@@ -117,6 +117,7 @@ static enum rec_status start_training(struct daemon *d, const struct config *con
         .versions = d->versions,
         .weights = &d->weights,
         .threads = app_threads(config_integer(config, SET_THREADS), REC_THREADS_MAX),
+        .memory_bytes_max = app_memory(config),
         .tolerance = config_number(config, SET_TOLERANCE),
         .family = config_text(config, SET_RETRAIN_MODEL),
         .parameters = config_text(config, SET_RETRAIN_SET),

@@ -41,7 +41,8 @@ static enum rec_status fit_and_save(const struct config *config, struct rec_stor
                                     const char *path, struct rec_error *err) {
     struct progress_line line;
     struct rec_progress progress = {.report = on_report, .context = &line};
-    struct rec_train_context context = {.store = store, .progress = &progress};
+    struct rec_train_context context = {
+        .store = store, .progress = &progress, .memory_bytes_max = app_memory(config)};
     struct rec_train_spec spec = {0};
     struct rec_train_result result = {0};
     struct rec_model_info info = {0};

@@ -73,6 +73,8 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "a rating from here on is liked; below, seen but not liked")                                 \
     X(THREADS, "threads", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE, "0", 0, REC_THREADS_MAX,  \
       "N", "threads of training and evaluation; 0: as many as cores")                              \
+    X(MEMORY, "memory-mb", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE, "0", 0, 1e9, "MB",       \
+      "refuse a training that needs more memory; 0: 60 % of the machine's")                        \
     X(KEEP, "keep-versions", INTEGER, FOR_SERVE, "5", 1, 1000, "N",                                \
       "model versions kept on disk for a rollback")                                                \
     X(RETRAIN_MODEL, "retrain-model", TEXT, FOR_SERVE, "als", 0, 0, "NAME",                        \

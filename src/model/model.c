@@ -59,10 +59,29 @@ static enum rec_status check_data(const struct rec_dataset *data, struct rec_err
                          (unsigned long long)events, data->users);
 }
 
+/* Before it starts: a fit that the kernel kills takes the daemon with it. */
+static enum rec_status check_memory(const struct rec_family *family, const struct rec_fit *fit,
+                                    struct rec_error *err) {
+    if (fit->memory_bytes_max == 0 || family->fit_bytes == NULL)
+        return REC_OK;
+    size_t bytes = family->fit_bytes(fit);
+    if (bytes <= fit->memory_bytes_max)
+        return REC_OK;
+    return rec_error_set(err, REC_LIMIT,
+                         "%s: training on %u items and %u users takes about %.0f MB of memory, the "
+                         "cap is %.0f MB; raise it (memory-mb), or choose a model or parameters "
+                         "that need less",
+                         family->name, fit->data->items, fit->data->users, (double)bytes / 1048576,
+                         (double)fit->memory_bytes_max / 1048576);
+}
+
 enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
                               struct rec_model **out, struct rec_error *err) {
     struct rec_tensors tensors = {.count = 0};
     enum rec_status st = check_data(fit->data, err);
+    if (st != REC_OK)
+        return st;
+    st = check_memory(family, fit, err);
     if (st != REC_OK)
         return st;
     st = family->fit(fit, &tensors, err);

@@ -211,7 +211,8 @@ static enum rec_status measure_recipe(const struct rec_train_context *context,
                                 .params = &live->params,
                                 .seed = spec->seed,
                                 .pool = context->pool,
-                                .progress = &fitting.inner};
+                                .progress = &fitting.inner,
+                                .memory_bytes_max = context->memory_bytes_max};
     struct rec_model *rival = NULL;
     enum rec_status st = rec_model_fit(live->family, &fit, &rival, err);
     if (st == REC_OK)

@@ -69,7 +69,8 @@ static enum rec_status fit(struct run *run, enum phase phase, const struct rec_d
                                 .params = &run->spec->params,
                                 .seed = run->spec->seed,
                                 .pool = run->context->pool,
-                                .progress = &run->span.inner};
+                                .progress = &run->span.inner,
+                                .memory_bytes_max = run->context->memory_bytes_max};
     uint64_t begin_ns = rec_clock_monotonic_ns();
     st = rec_model_fit(run->spec->family, &fit, &run->model, err);
     run->result->fit_s = (double)(rec_clock_monotonic_ns() - begin_ns) / 1e9;

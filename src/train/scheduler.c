@@ -38,6 +38,7 @@ struct rec_scheduler {
     struct rec_slot *slot;
     struct rec_versions *versions;
     const struct rec_weights *weights;
+    size_t memory_bytes_max;         /* of one fit */
     struct rec_train_spec automatic; /* the configured family and parameters */
     bool triggered;                  /* a trigger is set */
     struct rec_pool *pool;
@@ -180,7 +181,8 @@ static enum rec_status train(struct rec_scheduler *scheduler, struct waiting *jo
                                         .slot = scheduler->slot,
                                         .versions = scheduler->versions,
                                         .pool = scheduler->pool,
-                                        .progress = &progress};
+                                        .progress = &progress,
+                                        .memory_bytes_max = scheduler->memory_bytes_max};
     struct rec_store_counts counts;
     enum rec_status st = rec_store_counts(scheduler->store, &counts, err);
     if (st != REC_OK)
@@ -344,6 +346,7 @@ enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options
     scheduler->slot = options->slot;
     scheduler->versions = options->versions;
     scheduler->weights = options->weights;
+    scheduler->memory_bytes_max = options->memory_bytes_max;
     pthread_mutex_init(&scheduler->lock, NULL);
     init_wake(&scheduler->wake);
 

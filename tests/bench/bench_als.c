@@ -133,7 +133,8 @@ static void train(const struct rec_dataset *data, const struct setting *setting,
     set(&params, "iterations", (double)setting->iterations);
     set(&params, "alpha", alpha);
     struct rec_progress progress = {.report = stamp, .context = &stamps};
-    struct rec_fit fit = {data, &params, 1, pool, &progress};
+    struct rec_fit fit = {
+        .data = data, .params = &params, .seed = 1, .pool = pool, .progress = &progress};
     uint64_t start = rec_clock_monotonic_ns();
     if (rec_model_fit(&rec_als_family, &fit, &model, &err) != REC_OK)
         fail(&err);

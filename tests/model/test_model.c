@@ -109,6 +109,46 @@ static void test_fit(void **state) {
     assert_int_equal(rec_alloc_live(), live);
 }
 
+static size_t bytes_needed;
+
+static size_t toy_fit_bytes(const struct rec_fit *fit) {
+    assert_ptr_equal(fit->data, toy_dataset());
+    return bytes_needed;
+}
+
+/* Goal: a fit of more memory than the cap is refused before it starts, with both figures; the
+ * cap itself is allowed, and 0 is none. */
+static void test_memory_cap(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t needed, cap;
+        enum rec_status status;
+        const char *text;
+    } rows[] = {
+        {"no cap", SIZE_MAX, 0, REC_OK, ""},
+        {"at the cap", 1 << 20, 1 << 20, REC_OK, ""},
+        {"one byte more", (1 << 20) + 1, 1 << 20, REC_LIMIT, "the cap is 1 MB"},
+        {"both figures", 300 << 20, 200 << 20, REC_LIMIT, "about 300 MB of memory, the cap is 200"},
+        {"overflow", SIZE_MAX, SIZE_MAX - 1, REC_LIMIT, "memory-mb"},
+    };
+    struct rec_family family = toy_family;
+    struct rec_params params;
+    family.fit_bytes = toy_fit_bytes;
+    rec_params_defaults(toy_family.params, toy_family.param_count, &params);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_fit options = {
+            .data = toy_dataset(), .params = &params, .seed = 1, .memory_bytes_max = rows[i].cap};
+        struct rec_model *model = NULL;
+        struct rec_error err = {.status = REC_OK};
+        bytes_needed = rows[i].needed;
+        CHECK_ROW(rec_model_fit(&family, &options, &model, &err) == rows[i].status, rows[i].name);
+        CHECK_ROW(strstr(err.text, rows[i].text) != NULL, rows[i].name);
+        CHECK_ROW((model != NULL) == (rows[i].status == REC_OK), rows[i].name);
+        rec_model_destroy(&model);
+    }
+}
+
 static void test_fit_refuses(void **state) {
     (void)state;
     uint64_t offset[] = {0, 2};
@@ -193,10 +233,10 @@ static void test_family_find(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tensors),     cmocka_unit_test(test_tensors_too_big),
-        cmocka_unit_test(test_tensors_get), cmocka_unit_test(test_fit),
-        cmocka_unit_test(test_fit_refuses), cmocka_unit_test(test_fit_no_memory),
-        cmocka_unit_test(test_family_find),
+        cmocka_unit_test(test_tensors),       cmocka_unit_test(test_tensors_too_big),
+        cmocka_unit_test(test_tensors_get),   cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_memory_cap),    cmocka_unit_test(test_fit_refuses),
+        cmocka_unit_test(test_fit_no_memory), cmocka_unit_test(test_family_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
