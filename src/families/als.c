@@ -18,12 +18,14 @@
  *
  * explain: with A the matrix of that solve, x = A⁻¹ Σ c_i y_i, so the score of item j is
  * Σ_i c_i y_jᵀ A⁻¹ y_i: one term for each item of the history (section 5, equation 7). Events that
- * repeat an item share its term by their weights. */
+ * repeat an item share its term by their weights. With `recency` the c_i of a history are decayed
+ * (recency.h), in the solve and in the shares alike; training knows no order. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "als.h"
+#include "recency.h"
 #include "recsysd/data.h"
 #include "recsysd/families.h"
 
@@ -35,13 +37,14 @@ static const struct rec_param als_params[] = {
     {"iterations", REC_PARAM_INT, 1, 1000, false, 15, NULL, "passes over users and items"},
     {"alpha", REC_PARAM_FLOAT, 1e-3, 1e6, true, 1, NULL,
      "confidence of an interaction of weight 1; of none it is 1"},
+    REC_RECENCY_PARAM,
 };
 enum { PARAM_COUNT = sizeof(als_params) / sizeof(als_params[0]) };
 
 /* What open() computes once. */
 struct als {
     struct als_side items;
-    float alpha;
+    float alpha, recency;
     const float *inverse_norm; /* [items]; 0 for items nobody touched */
     float values[];            /* base, factor, inverse_norm */
 };
@@ -99,6 +102,7 @@ static enum rec_status als_open(struct rec_model *model, struct rec_error *err) 
     inverse_norms(factors->data, model->items, f, inverse_norm);
     self->items = (struct als_side){f, factors->data, base, factor};
     self->alpha = (float)rec_params_get(&model->params, "alpha");
+    self->recency = (float)rec_params_get(&model->params, "recency");
     self->inverse_norm = inverse_norm;
 
     model->self = self;
@@ -115,12 +119,17 @@ static void als_close(struct rec_model *model) {
 
 /* ---- query ------------------------------------------------------------------------- */
 
-/* The confidence of one event; 0 when it says nothing to this model. */
-static float confidence_of(const struct rec_model *model, const struct rec_event *event) {
+static struct rec_recency begin_walk(const struct rec_model *model,
+                                     const struct rec_history *history) {
     const struct als *self = model->self;
-    if (event->item >= model->items || !(event->weight > 0.0f))
-        return 0.0f;
-    float confidence = self->alpha * event->weight;
+    return rec_recency_begin(self->recency, model->items, history);
+}
+
+/* The confidence of the walk's next event; 0 when it says nothing to this model. */
+static float next_confidence(const struct rec_model *model, struct rec_recency *walk,
+                             const struct rec_event *event) {
+    const struct als *self = model->self;
+    float confidence = self->alpha * rec_recency_next(walk, event);
     return confidence < REC_ALS_VALUE_MAX ? confidence : REC_ALS_VALUE_MAX;
 }
 
@@ -128,11 +137,12 @@ static float confidence_of(const struct rec_model *model, const struct rec_event
  * item, at its first event. seen: one bit an item. Returns the sum of the confidences. */
 static float add_history(const struct rec_model *model, const struct rec_history *history,
                          uint32_t *seen, struct als_row *row) {
+    struct rec_recency walk = begin_walk(model, history);
     float sum = 0.0f;
     memset(seen, 0, ((size_t)model->items + 31) / 32 * sizeof(*seen));
     for (size_t i = 0; i < history->count; i++) {
         uint32_t item = history->events[i].item;
-        float confidence = confidence_of(model, &history->events[i]);
+        float confidence = next_confidence(model, &walk, &history->events[i]);
         if (!(confidence > 0.0f))
             continue;
         uint32_t bit = UINT32_C(1) << item % 32;
@@ -215,15 +225,16 @@ static void als_explain(const struct rec_model *model, const struct rec_history 
     float *z = scratch + f * f;
     const float *L = factor_history(model, history, z, scratch);
     for (size_t row = 0; row < n; row++) {
+        struct rec_recency walk = begin_walk(model, history);
         /* A is symmetric: z = A⁻¹ y_j once, then a dot product for each event. */
         memcpy(z, self->items.rows + items[row] * f, f * sizeof(*z));
         if (L != NULL)
             rec_cholesky_solve(L, f, z);
         for (size_t e = 0; e < history->count; e++) {
-            float confidence = L == NULL ? 0.0f : confidence_of(model, &history->events[e]);
+            float confidence = next_confidence(model, &walk, &history->events[e]);
             float *share = &shares[row * history->count + e];
             *share = 0.0f;
-            if (confidence > 0.0f)
+            if (L != NULL && confidence > 0.0f)
                 *share = confidence *
                          rec_kernels_dot(self->items.rows + history->events[e].item * f, z, f);
         }
