@@ -219,10 +219,6 @@ bool rec_codec_is_array(const struct rec_json *value) {
     return json_is_array(raw(value));
 }
 
-bool rec_codec_is_string(const struct rec_json *value) {
-    return json_is_string(raw(value));
-}
-
 /* ---- ids and texts ----------------------------------------------------------------------- */
 
 /* The name of the member is made only for a text that is refused: a batch has thousands. */

@@ -42,7 +42,6 @@ enum rec_status rec_codec_array(const struct rec_json *object, const char *key,
 struct rec_json *rec_codec_element(const struct rec_json *array, size_t index);
 bool rec_codec_is_object(const struct rec_json *value);
 bool rec_codec_is_array(const struct rec_json *value);
-bool rec_codec_is_string(const struct rec_json *value);
 
 /* Readers of one member. Where it is not there *out stays as it is, unless it is required. Strings
  * live as long as the tree. */

@@ -76,7 +76,7 @@ enum rec_http_verdict rec_pending_submit(struct rec_api *api, struct rec_http_ex
         st = rec_record_submit(api->serve, &(*pending)->write, err);
     }
     if (st != REC_OK) { /* done() is not called: the exchange is still ours */
-
+        rec_alloc_free(*pending);
         *pending = NULL;
         return rec_problem_verdict(exchange, st, err);
     }
