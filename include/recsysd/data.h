@@ -113,10 +113,12 @@ struct rec_dataset {
     uint32_t *time;   /* [offset[users]] Unix seconds */
 };
 
-/* One consistent snapshot of the store. *sequence (may be NULL): rows ever recorded, as of it. */
+/* One consistent snapshot of the store. progress may be NULL: told the fraction of rows read, as
+ * phase "snapshot"; CANCELLED when it says so. *recorded (may be NULL): rows ever recorded, as of
+ * the snapshot. */
 enum rec_status rec_dataset_load(struct rec_store *store, const struct rec_weights *weights,
-                                 uint64_t *recorded, struct rec_dataset **out,
-                                 struct rec_error *err);
+                                 const struct rec_progress *progress, uint64_t *recorded,
+                                 struct rec_dataset **out, struct rec_error *err);
 
 /* From files, without a store. Users are numbered in order of appearance; ids by the maps
  * (may be NULL). Used by evaluate and by tests. */

@@ -12,6 +12,7 @@
 
 struct load {
     const struct rec_weights *weights;
+    const struct rec_progress *progress;
     struct rec_dataset *dataset;
     uint64_t recorded;
     uint64_t capacity, filled;
@@ -52,6 +53,18 @@ static enum rec_status load_type(void *context, uint32_t type, const char *name)
     return REC_OK;
 }
 
+/* Every so many rows: often enough to stop within milliseconds, too seldom to cost anything. */
+enum { ROWS_PER_REPORT = 1 << 14 };
+
+static enum rec_status report(struct load *load) {
+    rec_progress_report(load->progress, "snapshot", (double)load->filled / (double)load->capacity,
+                        (double)NAN);
+    if (rec_progress_cancelled(load->progress))
+        return rec_error_set(load->err, REC_CANCELLED, "stopped on request after %llu rows",
+                             (unsigned long long)load->filled);
+    return REC_OK;
+}
+
 /* Ends the rows of all users before `user`. */
 static void close_rows(struct load *load, uint32_t user) {
     struct rec_dataset *dataset = load->dataset;
@@ -82,13 +95,13 @@ static enum rec_status load_row(void *context, const struct rec_store_row *row) 
     dataset->item[at] = row->item;
     dataset->weight[at] = liked ? load->type[row->type].liked : load->type[row->type].disliked;
     dataset->time[at] = rec_dataset_time(row->timestamp);
-    return REC_OK;
+    return load->filled % ROWS_PER_REPORT == 0 ? report(load) : REC_OK;
 }
 
 enum rec_status rec_dataset_load(struct rec_store *store, const struct rec_weights *weights,
-                                 uint64_t *recorded, struct rec_dataset **out,
-                                 struct rec_error *err) {
-    struct load load = {.weights = weights, .err = err};
+                                 const struct rec_progress *progress, uint64_t *recorded,
+                                 struct rec_dataset **out, struct rec_error *err) {
+    struct load load = {.weights = weights, .progress = progress, .err = err};
     const struct rec_store_scan scan = {
         .begin = load_begin, .type = load_type, .row = load_row, .context = &load};
     enum rec_status st = rec_store_scan(store, &scan, err);

@@ -81,8 +81,8 @@ static enum rec_status take_snapshot(struct run *run, struct rec_error *err) {
     enum rec_status st = enter(run, SNAPSHOT, err);
     if (st != REC_OK)
         return st;
-    return rec_dataset_load(run->context->store, run->context->weights, &run->recorded, &run->data,
-                            err);
+    return rec_dataset_load(run->context->store, run->context->weights, &run->span.inner,
+                            &run->recorded, &run->data, err);
 }
 
 /* Fits without the hold-out and compares. Leaves run->model NULL when it measured nothing, and

@@ -56,8 +56,8 @@ static void test_load(void **state) {
     uint64_t recorded = 0;
     fixture_init(&fixture);
     add(&fixture, rows, COUNT(rows));
-    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, &recorded, &dataset, NULL),
-                     REC_OK);
+    assert_int_equal(
+        rec_dataset_load(fixture.store, &fixture.weights, NULL, &recorded, &dataset, NULL), REC_OK);
     assert_int_equal(recorded, COUNT(rows));
     assert_int_equal(dataset->users, 3);
     assert_int_equal(dataset->items, 3);
@@ -96,7 +96,7 @@ static void test_erased(void **state) {
     assert_int_equal(rec_store_submit(fixture.store, &write, NULL), REC_OK);
     rec_store_flush(fixture.store);
     assert_int_equal(erased, REC_OK);
-    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, &dataset, NULL),
+    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, NULL, &dataset, NULL),
                      REC_OK);
     assert_int_equal(dataset->users, 3);
     check_row(dataset, 0, "0:0.2@1 ");
@@ -112,8 +112,8 @@ static void test_empty(void **state) {
     struct rec_dataset *dataset = NULL;
     uint64_t recorded = 9;
     fixture_init(&fixture);
-    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, &recorded, &dataset, NULL),
-                     REC_OK);
+    assert_int_equal(
+        rec_dataset_load(fixture.store, &fixture.weights, NULL, &recorded, &dataset, NULL), REC_OK);
     assert_int_equal(recorded, 0);
     assert_int_equal(dataset->users, 0);
     assert_int_equal(dataset->offset[0], 0);
@@ -159,7 +159,7 @@ static void test_same_as_read(void **state) {
     options.context = import;
     assert_int_equal(rec_read(&options, NULL), REC_OK);
     assert_int_equal(rec_store_import_end(&import, true, NULL), REC_OK);
-    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, &loaded, NULL),
+    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, NULL, &loaded, NULL),
                      REC_OK);
     assert_int_equal(rec_dataset_read(&options, &fixture.weights, NULL, NULL, &read, NULL), REC_OK);
 
@@ -189,7 +189,7 @@ static void test_allocations(void **state) {
         struct rec_dataset *dataset = NULL;
         struct rec_error err = {0};
         rec_alloc_fail_at(n);
-        st = rec_dataset_load(fixture.store, &fixture.weights, NULL, &dataset, &err);
+        st = rec_dataset_load(fixture.store, &fixture.weights, NULL, NULL, &dataset, &err);
         rec_alloc_fail_at(-1);
         assert_true(st == REC_OK || (st == REC_NO_MEMORY && err.status == REC_NO_MEMORY));
         rec_dataset_destroy(&dataset);

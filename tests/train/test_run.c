@@ -320,6 +320,31 @@ static void test_cancel_in_each_phase(void **state) {
     assert_int_equal(run_watched(fixture, &spec, &watcher), REC_OK);
 }
 
+/* Reading the store is the one long phase that no model controls. */
+static void watch_half(void *context, const char *phase, double fraction, double loss) {
+    struct watcher *watcher = context;
+    (void)loss;
+    if (strcmp(phase, "snapshot") == 0 && fraction > 0.0)
+        atomic_store(&watcher->cancel, true);
+    watcher->fraction = fraction;
+}
+
+static void test_cancel_within_the_snapshot(void **state) {
+    struct fixture *fixture = *state;
+    struct watcher watcher = {0};
+    struct rec_progress progress = {
+        .report = watch_half, .context = &watcher, .cancel = &watcher.cancel};
+    struct rec_train_context context = fixture_context(fixture);
+    struct rec_train_spec spec = fixture_spec("popularity", NULL);
+    struct rec_train_result result;
+    struct rec_error err = {0};
+    context.progress = &progress;
+    fixture_add(fixture, 10000, 0, 4, FIXTURE_TIME);
+    assert_int_equal(rec_train_run(&context, &spec, &result, NULL, NULL, &err), REC_CANCELLED);
+    assert_non_null(strstr(err.text, "rows"));
+    assert_true(watcher.fraction < 0.05);
+}
+
 static void test_failing_save(void **state) {
     struct fixture *fixture = *state;
     const struct rec_train_spec spec = fixture_spec("als", fixture_good);
@@ -388,6 +413,7 @@ int main(void) {
         ROW(test_refit_knows_the_newest_events),
         ROW(test_phases),
         ROW(test_cancel_in_each_phase),
+        EMPTY_ROW(test_cancel_within_the_snapshot),
         ROW(test_failing_save),
         ROW(test_exploding_fit),
     };
