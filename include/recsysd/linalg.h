@@ -98,6 +98,29 @@ void rec_topk_init(struct rec_topk *top, struct rec_ranked *kept, size_t k);
  * i/64 is item i of the whole catalogue, 1 = eligible; NULL: all are. NaN never enters. */
 void rec_topk_scan(struct rec_topk *top, const float *scores, uint32_t first, uint32_t count,
                    const uint64_t *mask);
+/* Offers one item; a NaN is passed over. */
+void rec_topk_offer(struct rec_topk *top, uint32_t item, float score);
 void rec_topk_finish(struct rec_topk *top); /* kept[0..count) sorted best first */
+
+/* ---- exact top-K through a coarse scan (scan.c) ---------------------------- */
+
+/* Rows in 8 bits beside the floats they stand for, with what bounds their error: most rows are
+ * ruled out without a look at their floats. */
+struct rec_scan;
+
+/* shapes: rows [items x n], row-major, borrowed: it must outlive the scan.
+ * cost:   n + 12 bytes an item, rounded up to whole 64 items and 4 dimensions */
+enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, struct rec_scan **out,
+                                struct rec_error *err);
+void rec_scan_destroy(struct rec_scan **scan);
+
+/* Offers items 0 .. items-1 (at most the scan's) with scores row . query; mask as in
+ * rec_topk_scan. What is kept is, item by item and bit by bit, what rec_kernels_rows_dot over all
+ * rows and rec_topk_scan would keep. query [n], finite.
+ * threads: any; allocates nothing, 25 KiB of stack
+ * cost:    a quarter of the exact scan's where scores differ; one and a third where they are all
+ *          as good as equal */
+void rec_scan_topk(const struct rec_scan *scan, const float *query, uint32_t items,
+                   const uint64_t *mask, struct rec_topk *top);
 
 #endif

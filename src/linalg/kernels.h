@@ -5,6 +5,15 @@
 
 #include "recsysd/linalg.h"
 
+/* One query of a coarse scan (scan.c, which says what the numbers bound). */
+struct scan_query {
+    const int8_t *code; /* [4 quads] */
+    size_t quads;
+    int32_t start; /* -128 x the sum of code: takes the items' offset out */
+    float scale, per_error, per_norm, tiny;
+};
+enum { SCAN_WORD = 64 }; /* items worked on together: those of one word of the mask */
+
 struct kernels {
     const char *name;
     float (*dot)(const float *x, const float *y, size_t n);
@@ -19,6 +28,17 @@ struct kernels {
 
     /* Bit i: scores[i] > bar (or >=, when ties count); NaN never. count <= 64 */
     uint64_t (*above)(const float *scores, size_t count, float bar, bool ties);
+
+    /* sums[i] = start + sum over quads q and j < 4 of items[q][i][j] code[4q + j], exactly.
+     * items [quads][SCAN_WORD][4]; quads <= 1024, so nothing overflows. */
+    void (*coarse)(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]);
+
+    /* With c = sums[i] scale[i] query->scale and r = per_error error[i] + per_norm norm[i] + tiny:
+     * upper[i] = c + r and best[i] = max(best[i], c - r) where bit i of open is set; upper[i] is
+     * -infinity elsewhere. parts: scale, error, norm [3][SCAN_WORD] */
+    void (*bounds)(const int32_t sums[SCAN_WORD], const float *parts,
+                   const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
+                   float best[SCAN_WORD]);
 };
 
 extern const struct kernels rec_kernels_ref, rec_kernels_portable;

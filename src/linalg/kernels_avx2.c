@@ -1,5 +1,7 @@
 /* Kernels for x86-64 with AVX2 and FMA (Haswell and Zen on): 8 floats a vector, 16 registers. */
 #include <immintrin.h>
+#include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 
@@ -49,6 +51,26 @@ KERNEL static inline vec vec_fma(vec a, vec b, vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
 
+KERNEL static inline vec vec_sub(vec a, vec b) {
+    return _mm256_sub_ps(a, b);
+}
+
+KERNEL static inline vec vec_max(vec a, vec b) {
+    return _mm256_max_ps(a, b);
+}
+
+KERNEL static inline vec vec_of_ints(const int32_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+/* Lanes whose bit is clear become -infinity. */
+KERNEL static inline vec vec_open(vec v, uint64_t open) {
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_and_si256(_mm256_set1_epi32((int)(open & 0xff)), bit);
+    return _mm256_blendv_ps(_mm256_set1_ps(-INFINITY), v,
+                            _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, bit)));
+}
+
 /* Rows 0..3: each 128-bit half of the result has the sums of that half of each row. */
 KERNEL static inline vec quad_sums(const vec *rows) {
     vec ab =
@@ -83,6 +105,37 @@ KERNEL static uint64_t above(const float *scores, size_t count, float bar, bool 
     return bits;
 }
 
+/* Bytes widened to 16 bits first: the shorter way, vpmaddubsw, saturates. Each sum holds four
+ * items, two halves of each; a horizontal add at the end makes them whole. */
+KERNEL static void coarse_half(const uint8_t *items, const struct scan_query *query,
+                               int32_t *sums) {
+    enum { PARTS = SCAN_WORD / 2 / 4 };
+    __m256i sum[PARTS];
+    for (size_t p = 0; p < PARTS; p++)
+        sum[p] = _mm256_setzero_si256();
+    for (size_t q = 0; q < query->quads; q++) {
+        int32_t four;
+        memcpy(&four, query->code + q * 4, sizeof(four));
+        __m256i code = _mm256_cvtepi8_epi16(_mm_set1_epi32(four));
+        for (size_t p = 0; p < PARTS; p++) {
+            const void *at = items + q * SCAN_WORD * 4 + p * sizeof(__m128i);
+            __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(at));
+            sum[p] = _mm256_add_epi32(sum[p], _mm256_madd_epi16(wide, code));
+        }
+    }
+    const __m256i start = _mm256_set1_epi32(query->start);
+    for (size_t p = 0; p < PARTS; p += 2) {
+        __m256i whole = _mm256_permute4x64_epi64(_mm256_hadd_epi32(sum[p], sum[p + 1]), 0xd8);
+        _mm256_storeu_si256((__m256i *)(void *)(sums + p * 4), _mm256_add_epi32(whole, start));
+    }
+}
+
+KERNEL static void coarse(const uint8_t *items, const struct scan_query *query,
+                          int32_t sums[SCAN_WORD]) {
+    coarse_half(items, query, sums);
+    coarse_half(items + SCAN_WORD * 2, query, sums + SCAN_WORD / 2);
+}
+
 #include "kernels_simd.h"
 
 const struct kernels rec_kernels_avx2 = {
@@ -95,4 +148,6 @@ const struct kernels rec_kernels_avx2 = {
     .factor = factor,
     .solve = solve,
     .above = above,
+    .coarse = coarse,
+    .bounds = bounds,
 };

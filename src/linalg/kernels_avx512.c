@@ -1,6 +1,8 @@
 /* Kernels for x86-64 with AVX-512F (Skylake servers and Zen 4 on): 16 floats a
  * vector, 32 registers, masks for the tails. */
 #include <immintrin.h>
+#include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 
@@ -48,6 +50,23 @@ KERNEL static inline vec vec_fma(vec a, vec b, vec c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
+KERNEL static inline vec vec_sub(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+
+KERNEL static inline vec vec_max(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+KERNEL static inline vec vec_of_ints(const int32_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+
+/* Lanes whose bit is clear become -infinity. */
+KERNEL static inline vec vec_open(vec v, uint64_t open) {
+    return _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), (__mmask16)open, v);
+}
+
 /* Rows 0..3: each 128-bit quarter of the result has the sums of that quarter of each row. */
 KERNEL static inline vec quad_sums(const vec *rows) {
     vec ab =
@@ -85,6 +104,34 @@ KERNEL static uint64_t above(const float *scores, size_t count, float bar, bool 
     return bits;
 }
 
+/* vpdpbusd: four unsigned bytes of each of 16 items times the query's four signed ones, added to
+ * 32 bits without saturation. */
+__attribute__((target("avx512f,avx512vnni"))) static void
+coarse_vnni(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]) {
+    enum { PARTS = SCAN_WORD / 16 };
+    __m512i sum[PARTS];
+    for (size_t p = 0; p < PARTS; p++)
+        sum[p] = _mm512_set1_epi32(query->start);
+    for (size_t q = 0; q < query->quads; q++) {
+        int32_t four;
+        memcpy(&four, query->code + q * 4, sizeof(four));
+        __m512i code = _mm512_set1_epi32(four);
+        for (size_t p = 0; p < PARTS; p++)
+            sum[p] = _mm512_dpbusd_epi32(
+                sum[p], _mm512_loadu_si512(items + (q * PARTS + p) * sizeof(__m512i)), code);
+    }
+    for (size_t p = 0; p < PARTS; p++)
+        _mm512_storeu_si512(sums + p * 16, sum[p]);
+}
+
+/* AVX-512F is older than its byte products. */
+static void coarse(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]) {
+    if (__builtin_cpu_supports("avx512vnni"))
+        coarse_vnni(items, query, sums);
+    else
+        rec_kernels_avx2.coarse(items, query, sums);
+}
+
 #include "kernels_simd.h"
 
 const struct kernels rec_kernels_avx512 = {
@@ -97,4 +144,6 @@ const struct kernels rec_kernels_avx512 = {
     .factor = factor,
     .solve = solve,
     .above = above,
+    .coarse = coarse,
+    .bounds = bounds,
 };

@@ -2,6 +2,7 @@
  * type, which become SSE2 on x86-64 and NEON on ARM. Lanes are separate sums,
  * because C may not reorder one running float sum (and -ffast-math, which
  * would, breaks isfinite() everywhere). */
+#include <math.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -50,6 +51,28 @@ static inline vec vec_fma(vec a, vec b, vec c) {
     return a * b + c;
 }
 
+static inline vec vec_sub(vec a, vec b) {
+    return a - b;
+}
+
+static inline vec vec_max(vec a, vec b) {
+    vec v;
+    for (size_t i = 0; i < LANES; i++)
+        v[i] = a[i] > b[i] ? a[i] : b[i];
+    return v;
+}
+
+static inline vec vec_of_ints(const int32_t *p) {
+    return (vec){(float)p[0], (float)p[1], (float)p[2], (float)p[3]};
+}
+
+/* Lanes whose bit is clear become -infinity. */
+static inline vec vec_open(vec v, uint64_t open) {
+    for (size_t i = 0; i < LANES; i++)
+        v[i] = (open >> i & 1) != 0 ? v[i] : -INFINITY;
+    return v;
+}
+
 static inline float vec_sum(vec v) {
     return (v[0] + v[2]) + (v[1] + v[3]);
 }
@@ -65,6 +88,18 @@ static uint64_t above(const float *scores, size_t count, float bar, bool ties) {
     return bits;
 }
 
+static void coarse(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]) {
+    for (size_t i = 0; i < SCAN_WORD; i++)
+        sums[i] = query->start;
+    for (size_t q = 0; q < query->quads; q++) {
+        const uint8_t *quad = items + q * SCAN_WORD * 4;
+        const int8_t *code = query->code + q * 4;
+        for (size_t i = 0; i < SCAN_WORD; i++)
+            sums[i] += quad[4 * i] * code[0] + quad[4 * i + 1] * code[1] +
+                       quad[4 * i + 2] * code[2] + quad[4 * i + 3] * code[3];
+    }
+}
+
 #include "kernels_simd.h"
 
 const struct kernels rec_kernels_portable = {
@@ -77,4 +112,6 @@ const struct kernels rec_kernels_portable = {
     .factor = factor,
     .solve = solve,
     .above = above,
+    .coarse = coarse,
+    .bounds = bounds,
 };

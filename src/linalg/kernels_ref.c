@@ -91,6 +91,31 @@ static uint64_t ref_above(const float *scores, size_t count, float bar, bool tie
     return bits;
 }
 
+static void ref_coarse(const uint8_t *items, const struct scan_query *query,
+                       int32_t sums[SCAN_WORD]) {
+    for (size_t i = 0; i < SCAN_WORD; i++) {
+        sums[i] = query->start;
+        for (size_t q = 0; q < query->quads; q++)
+            for (size_t j = 0; j < 4; j++)
+                sums[i] += items[(q * SCAN_WORD + i) * 4 + j] * query->code[q * 4 + j];
+    }
+}
+
+static void ref_bounds(const int32_t sums[SCAN_WORD], const float *parts,
+                       const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
+                       float best[SCAN_WORD]) {
+    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
+    for (size_t i = 0; i < SCAN_WORD; i++) {
+        upper[i] = -INFINITY;
+        if ((open >> i & 1) == 0)
+            continue;
+        float near = (float)sums[i] * (scale[i] * query->scale);
+        float off = query->per_error * error[i] + query->per_norm * norm[i] + query->tiny;
+        upper[i] = near + off;
+        best[i] = near - off > best[i] ? near - off : best[i];
+    }
+}
+
 const struct kernels rec_kernels_ref = {
     .name = "ref",
     .dot = ref_dot,
@@ -101,4 +126,6 @@ const struct kernels rec_kernels_ref = {
     .factor = ref_factor,
     .solve = ref_solve,
     .above = ref_above,
+    .coarse = ref_coarse,
+    .bounds = ref_bounds,
 };

@@ -77,6 +77,24 @@ KERNEL static void rows_dot(const float *rows, size_t count, size_t n, const flo
         vec_store_some(scores + r, dot_group(rows + r * n, n, count - r, n, x), count - r);
 }
 
+/* ---- coarse scan ---------------------------------------------------------- */
+
+KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *parts,
+                          const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
+                          float best[SCAN_WORD]) {
+    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
+    const vec query_scale = vec_set1(query->scale), per_error = vec_set1(query->per_error);
+    const vec per_norm = vec_set1(query->per_norm), tiny = vec_set1(query->tiny);
+    for (size_t i = 0; i < SCAN_WORD; i += LANES) {
+        vec near = vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), query_scale));
+        vec off = vec_fma(per_norm, vec_load(norm + i), tiny);
+        off = vec_fma(per_error, vec_load(error + i), off);
+        vec_store(upper + i, vec_open(vec_add(near, off), open >> i));
+        vec lower = vec_open(vec_sub(near, off), open >> i);
+        vec_store(best + i, vec_max(lower, vec_load(best + i)));
+    }
+}
+
 /* ---- sums of gathered rows ------------------------------------------------ */
 
 /* The rows to add: rows[index[r]] (index NULL: r), each `stride` floats from the next. */

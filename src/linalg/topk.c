@@ -48,6 +48,11 @@ static void offer(struct rec_topk *top, struct rec_ranked entry) {
         sift_down(top->kept, top->count, 0, entry);
 }
 
+void rec_topk_offer(struct rec_topk *top, uint32_t item, float score) {
+    if (top->k > 0 && score == score)
+        offer(top, (struct rec_ranked){item, score});
+}
+
 /* Items first .. are offered in rising order, so against kept items that are all lower a tie is
  * lost and need not be looked at. */
 static bool ties_matter(const struct rec_topk *top, uint32_t first) {
