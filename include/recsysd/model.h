@@ -122,7 +122,8 @@ struct rec_family {
 
     /* Makes a model of tensors that fit made, or that a file brought: those are hostile until
      * checked (shapes, index ranges, finite values). Fills model->query_floats, scratch_floats
-     * and self; model's other fields are set. Frees nothing of model on failure. */
+     * and self, and vectors where that is true; model's other fields are set. Frees nothing of
+     * model on failure. */
     enum rec_status (*open)(struct rec_model *model, struct rec_error *err);
     void (*close)(struct rec_model *model); /* frees self; NULL when there is none */
 
@@ -158,6 +159,11 @@ struct rec_model {
     size_t query_floats;
     size_t scratch_floats;
     void *self; /* the family's own caches */
+
+    /* [items x query_floats], where score is rec_kernels_rows_dot of these rows with the query, bit
+     * for bit; else NULL. The tensors' or self's. */
+    const float *vectors;
+    struct rec_scan *scan; /* of vectors: the quick way to the same top-K; NULL without them */
 };
 
 /* Fits and opens: the one way to train. Checks the data for what no family can use (no items, no

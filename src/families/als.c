@@ -107,6 +107,7 @@ static enum rec_status als_open(struct rec_model *model, struct rec_error *err) 
 
     model->self = self;
     model->query_floats = f;
+    model->vectors = factors->data;
     /* the matrix, a vector, and a bit for each item */
     model->scratch_floats = square + f + ((size_t)model->items + 31) / 32;
     return REC_OK;

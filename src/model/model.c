@@ -27,6 +27,12 @@ enum rec_status rec_model_open(const struct rec_family *family, uint32_t items,
         rec_alloc_free(model);
         return st;
     }
+    if (model->vectors != NULL)
+        st = rec_scan_create(model->vectors, items, model->query_floats, &model->scan, err);
+    if (st != REC_OK) {
+        rec_model_destroy(&model);
+        return st;
+    }
     *out = model;
     return REC_OK;
 }
@@ -36,6 +42,7 @@ void rec_model_destroy(struct rec_model **model_pointer) {
     if (model == NULL)
         return;
     *model_pointer = NULL;
+    rec_scan_destroy(&model->scan);
     if (model->family->close != NULL)
         model->family->close(model);
     rec_tensors_finish(&model->tensors);

@@ -188,6 +188,38 @@ static void test_masks(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* Goal: where a family says that its scores are dot products, they are, and the scan that relies
+ * on it gives the list of the scores. */
+static void test_vectors(void **state) {
+    (void)state;
+    enum { ASKED = 7, K = 25 };
+    struct rec_dataset *data = world_random(USERS, MANY, 10);
+    static float scores[MANY], dots[MANY];
+    EACH_FAMILY(family) {
+        struct rec_model *model = world_fit(family, data, 1, NULL);
+        CHECK_ROW((model->vectors == NULL) == (model->scan == NULL), family->name);
+        float *queries = all_queries(model, data, ASKED);
+        for (size_t user = 0; user < ASKED && model->vectors != NULL; user++) {
+            const float *query = queries + user * model->query_floats;
+            struct rec_ranked want[K], kept[K];
+            struct rec_topk top;
+            family->score(model, query, 1, 0, MANY, scores);
+            rec_kernels_rows_dot(model->vectors, MANY, model->query_floats, query, dots);
+            CHECK_ROW(memcmp(scores, dots, sizeof(dots)) == 0, family->name);
+            rec_topk_init(&top, want, K);
+            rec_topk_scan(&top, scores, 0, MANY, NULL);
+            rec_topk_finish(&top);
+            rec_topk_init(&top, kept, K);
+            rec_scan_topk(model->scan, query, MANY, NULL, &top);
+            rec_topk_finish(&top);
+            CHECK_ROW(top.count == K && memcmp(kept, want, sizeof(want)) == 0, family->name);
+        }
+        rec_alloc_free(queries);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
 /* Goal: a history that says nothing is told apart, and what says nothing in a history changes
  * nothing: no bit of any score. */
 static void test_histories(void **state) {
@@ -336,10 +368,11 @@ static int start(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),  cmocka_unit_test(test_withheld_comes_back),
-        cmocka_unit_test(test_masks),   cmocka_unit_test(test_batches_and_blocks),
-        cmocka_unit_test(test_explain), cmocka_unit_test(test_histories),
-        cmocka_unit_test(test_similar), cmocka_unit_test(test_small_worlds),
+        cmocka_unit_test(test_tables),       cmocka_unit_test(test_withheld_comes_back),
+        cmocka_unit_test(test_masks),        cmocka_unit_test(test_batches_and_blocks),
+        cmocka_unit_test(test_explain),      cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_vectors),      cmocka_unit_test(test_similar),
+        cmocka_unit_test(test_small_worlds),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
