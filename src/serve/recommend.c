@@ -159,12 +159,10 @@ static bool none_eligible(const uint64_t *mask, uint32_t first, uint32_t count) 
 }
 _Static_assert(REC_SERVE_BLOCK_ITEMS % 64 == 0, "blocks begin at a word of the mask");
 
-/* The k best items below `items`, by the model or, without one, by the live counts. */
-static void scan(struct call *call, const struct rec_model *model, uint32_t items,
-                 struct rec_recommended *out) {
+/* By the model or, without one, by the live counts. */
+static void scan_blocks(struct call *call, const struct rec_model *model, uint32_t items,
+                        struct rec_topk *top) {
     struct rec_scratch *scratch = call->scratch;
-    struct rec_topk top;
-    rec_topk_init(&top, scratch->kept, call->query->k);
     for (uint32_t first = 0; first < items; first += REC_SERVE_BLOCK_ITEMS) {
         uint32_t count =
             items - first < REC_SERVE_BLOCK_ITEMS ? items - first : REC_SERVE_BLOCK_ITEMS;
@@ -174,8 +172,20 @@ static void scan(struct call *call, const struct rec_model *model, uint32_t item
             model->family->score(model, scratch->query, 1, first, count, scratch->scores);
         else
             rec_catalogue_popularity(&call->serve->catalogue, first, count, scratch->scores);
-        rec_topk_scan(&top, scratch->scores, first, count, scratch->mask);
+        rec_topk_scan(top, scratch->scores, first, count, scratch->mask);
     }
+}
+
+/* The k best items below `items`. */
+static void scan(struct call *call, const struct rec_model *model, uint32_t items,
+                 struct rec_recommended *out) {
+    struct rec_scratch *scratch = call->scratch;
+    struct rec_topk top;
+    rec_topk_init(&top, scratch->kept, call->query->k);
+    if (model != NULL && model->scan != NULL)
+        rec_scan_topk(model->scan, scratch->query, items, scratch->mask, &top);
+    else
+        scan_blocks(call, model, items, &top);
     rec_topk_finish(&top);
     out->items = scratch->kept;
     out->count = top.count;
