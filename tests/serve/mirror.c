@@ -55,6 +55,33 @@ static void check_item(struct rec_serve *ours, struct rec_serve *fresh, const ch
     }
 }
 
+struct texts {
+    char bytes[1 << 16];
+    size_t used;
+};
+
+static void keep_texts(void *context, size_t position, const char *id_json, size_t id_bytes,
+                       const char *title_json, size_t title_bytes) {
+    struct texts *texts = context;
+    (void)position;
+    assert_true(id_bytes + title_bytes <= sizeof(texts->bytes) - texts->used);
+    memcpy(texts->bytes + texts->used, id_json, id_bytes);
+    memcpy(texts->bytes + texts->used + id_bytes, title_json, title_bytes);
+    texts->used += id_bytes + title_bytes;
+}
+
+/* Of every index there is, deleted items included. */
+static void check_texts(struct rec_serve *ours, struct rec_serve *fresh, uint32_t items) {
+    static struct texts a, b;
+    a.used = b.used = 0;
+    for (uint32_t i = 0; i < items; i++) {
+        rec_catalogue_texts(ours, &i, sizeof(i), 1, keep_texts, &a);
+        rec_catalogue_texts(fresh, &i, sizeof(i), 1, keep_texts, &b);
+    }
+    assert_int_equal(a.used, b.used);
+    assert_memory_equal(a.bytes, b.bytes, a.used);
+}
+
 void mirror_check(struct world *world, size_t users, size_t items) {
     struct world other = *world;
     struct rec_serve_options options = {
@@ -85,5 +112,6 @@ void mirror_check(struct world *world, size_t users, size_t items) {
     assert_int_equal(counts_a.items, counts_b.items);
     assert_int_equal(counts_a.interactions, counts_b.interactions);
     assert_int_equal(counts_a.recorded, counts_b.recorded);
+    check_texts(world->serve, other.serve, counts_b.items);
     rec_serve_destroy(&other.serve);
 }

@@ -129,6 +129,116 @@ static void test_writes(void **state) {
     world_close(&world);
 }
 
+/* Small maps, so that nearly every write makes one of them grow. */
+static void test_growing_maps(void **state) {
+    (void)state;
+    enum { ALLOCATIONS = 24, ROUNDS = 6 };
+    rec_log_set_level(REC_LOG_ERROR);
+    for (long n = 0; n < ALLOCATIONS; n++) {
+        struct world world;
+        world_open(&world, 1, CACHE_BYTES);
+        world_publish(&world, &world_puzzle, ITEMS, 1);
+        fill(&world);
+        for (size_t round = 0; round < ROUNDS; round++) {
+            rec_alloc_fail_at(n);
+            (void)write_rows(&world, round);
+            rec_store_flush(world.store);
+            rec_alloc_fail_at(-1);
+            mirror_check(&world, USERS + round + 1, ITEMS + round + 1);
+        }
+        world_close(&world);
+    }
+}
+
+/* ---- catching up between a commit and its turn --------------------------------------------- */
+
+/* Two writes that are committed together. The first one's completion asks for a list of a user who
+ * is behind, while the second one's row is in the database and not yet here. */
+struct pair {
+    struct world *world;
+    struct rec_write write[3]; /* the one whose completion submits the other two first */
+    struct rec_recorded recorded[3];
+    uint64_t version;
+    enum rec_status asked;
+};
+
+static const struct rec_interaction PAIR_ROWS[] = {
+    {.user_id = "u2", .item_id = "i1", .type = "order", .value = 1, .timestamp = 1},
+    {.user_id = "u3", .item_id = "i1", .type = "order", .value = 1, .timestamp = 1},
+    {.user_id = "u1", .item_id = "i5", .type = "order", .value = 1, .timestamp = 4},
+};
+
+static void pair_last(struct rec_write *write, enum rec_status status,
+                      const struct rec_error *err) {
+    (void)write;
+    (void)err;
+    assert_int_equal(status, REC_OK);
+}
+
+static void pair_ask(struct rec_write *write, enum rec_status status, const struct rec_error *err) {
+    struct pair *pair = write->context;
+    struct rec_recommended out;
+    (void)err;
+    assert_int_equal(status, REC_OK);
+    pair->asked = rec_recommend_run(
+        pair->world->serve, 0, &(struct rec_recommend_query){.user_id = "u1", .k = 5}, &out, NULL);
+    pair->version = out.history_version;
+}
+
+static void pair_submit(struct rec_write *write, enum rec_status status,
+                        const struct rec_error *err) {
+    struct pair *pair = write->context;
+    (void)err;
+    assert_int_equal(status, REC_OK);
+    assert_int_equal(rec_record_submit(pair->world->serve, &pair->write[1], NULL), REC_OK);
+    assert_int_equal(rec_record_submit(pair->world->serve, &pair->write[2], NULL), REC_OK);
+}
+
+/* Makes u1, who has events at times 1, 9, 17 and then 5, fall behind. */
+static void fall_behind(struct world *world) {
+    enum { ALLOCATIONS_MAX = 100 };
+    for (long n = 0; n < ALLOCATIONS_MAX; n++) {
+        world_restart(world); /* events in the arena: one more has to allocate */
+        rec_alloc_fail_at(n);
+        enum rec_status st = world_order(world, "u1", "i3", 5);
+        rec_alloc_fail_at(-1);
+        if (st == REC_OK && refuses(world, "u1"))
+            return;
+    }
+    fail_msg("u1 never fell behind");
+}
+
+static void test_between_commit_and_turn(void **state) {
+    (void)state;
+    struct world world;
+    world_open(&world, 1, CACHE_BYTES);
+    world_publish(&world, &world_puzzle, ITEMS, 1);
+    fill(&world);
+    mirror_check(&world, USERS, ITEMS);
+    fall_behind(&world);
+
+    uint32_t user;
+    uint64_t before;
+    assert_int_equal(rec_histories_user(world.serve, "u1", &user, &before, NULL), REC_OK);
+    struct pair pair = {.world = &world};
+    void (*const done[])(struct rec_write *, enum rec_status,
+                         const struct rec_error *) = {pair_submit, pair_ask, pair_last};
+    for (size_t i = 0; i < COUNT(PAIR_ROWS); i++)
+        pair.write[i] = (struct rec_write){.kind = REC_WRITE_INTERACTIONS,
+                                           .interactions = &PAIR_ROWS[i],
+                                           .count = 1,
+                                           .recorded = &pair.recorded[i],
+                                           .done = done[i],
+                                           .context = &pair};
+    assert_int_equal(rec_record_submit(world.serve, &pair.write[0], NULL), REC_OK);
+    rec_store_flush(world.store);
+    rec_store_flush(world.store); /* what the first completion submitted */
+    assert_int_equal(pair.asked, REC_OK);
+    assert_int_equal(pair.version, before); /* exactly what was applied by then */
+    mirror_check(&world, USERS, ITEMS);
+    world_close(&world);
+}
+
 static void test_requests(void **state) {
     (void)state;
     struct world world;
@@ -158,8 +268,8 @@ static void test_requests(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),
-        cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_create),       cmocka_unit_test(test_writes),
+        cmocka_unit_test(test_growing_maps), cmocka_unit_test(test_between_commit_and_turn),
         cmocka_unit_test(test_requests),
     };
     return cmocka_run_group_tests_name("serve/faults", tests, NULL, NULL);

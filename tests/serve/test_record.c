@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "serve/mirror.h"
+#include "internal.h"
 
 enum { USERS = 9, ITEMS = 25, CACHE_BYTES = 1 << 18 };
 
@@ -198,9 +199,16 @@ static void test_erase(void **state) {
     assert_true(out.personal);
     rec_recommend_versions(world.serve, "u", &serial, &history, &before);
 
+    uint32_t user;
+    float kept[7];
+    assert_int_equal(rec_histories_user(world.serve, "u", &user, &history, NULL), REC_OK);
+    assert_true(rec_queries_get(&world.serve->queries, user, serial, history, kept, COUNT(kept)));
     assert_int_equal(world_erase(&world, "u"), REC_OK);
     assert_int_equal(version_of(&world, "u"), 0);
     assert_int_equal(count_of(&world, 1), 0);
+    /* What no list can show: neither the id nor what was made of the history is left. */
+    assert_int_equal(rec_histories_find(&world.serve->histories, "u"), REC_STORE_NONE);
+    assert_false(rec_queries_get(&world.serve->queries, user, serial, history, kept, COUNT(kept)));
     assert_int_equal(rec_recommend_run(world.serve, 0, &query, &out, NULL), REC_OK);
     assert_false(out.personal);
     assert_int_equal(out.history_version, 0);

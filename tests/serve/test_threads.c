@@ -4,6 +4,7 @@
  * How: real writer, real database, threads that check every answer. Run under ThreadSanitizer as
  * well; the orders of events are tested one by one in the other files. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,8 @@ struct task {
     struct world *world;
     size_t worker;
     atomic_bool *stop;
-    size_t done, wrong;
+    atomic_size_t done; /* answers so far */
+    size_t wrong;
 };
 
 static enum rec_status ask(const struct task *task, const char *user, const char *model, uint32_t k,
@@ -31,10 +33,15 @@ static void run(struct world *world, void *(*const *mains)(void *), size_t threa
     pthread_t thread[2 * THREADS];
     atomic_bool stop = false;
     for (size_t i = 0; i < threads; i++) {
-        tasks[i] = (struct task){.world = world, .worker = i, .stop = &stop};
+        tasks[i].world = world;
+        tasks[i].worker = i;
+        tasks[i].stop = &stop;
         assert_int_equal(pthread_create(&thread[i], NULL, mains[i], &tasks[i]), 0);
     }
     if (meanwhile != NULL) {
+        for (size_t i = 0; i < threads; i++)
+            while (atomic_load(&tasks[i].done) == 0)
+                (void)sched_yield(); /* until all of them are at it */
         meanwhile(world);
         atomic_store(&stop, true);
     }
@@ -71,7 +78,7 @@ static void test_read_your_writes(void **state) {
     void *(*const mains[THREADS])(void *) = {write_and_read, write_and_read, write_and_read,
                                              write_and_read};
     struct world world;
-    struct task tasks[THREADS];
+    struct task tasks[THREADS] = {0};
     world_open(&world, THREADS, CACHE_BYTES);
     world_items(&world, ITEMS);
     world_publish(&world, &world_puzzle, ITEMS, 1);
@@ -81,6 +88,8 @@ static void test_read_your_writes(void **state) {
 }
 
 /* ---- swaps -------------------------------------------------------------------------------- */
+
+static atomic_size_t lists; /* made by read_lists, by all threads */
 
 /* Every score and the version come from one and the same generation. */
 static size_t mixed(const struct rec_recommended *out) {
@@ -111,20 +120,25 @@ static void *read_lists(void *context) {
         else
             task->wrong++;
         task->done++;
+        atomic_fetch_add(&lists, 1);
     }
     return NULL;
 }
 
 static void publish_many(struct world *world) {
-    for (unsigned salt = 2; salt <= SWAPS + 1; salt++)
+    size_t before = atomic_load(&lists);
+    for (unsigned salt = 2; salt <= SWAPS + 1; salt++) {
         world_publish(world, &world_stamp, ITEMS - salt % 3, salt);
+        while (atomic_load(&lists) - before < salt)
+            (void)sched_yield(); /* a list for every swap, whatever the scheduler thinks */
+    }
 }
 
 static void test_swaps(void **state) {
     (void)state;
     void *(*const mains[THREADS])(void *) = {read_lists, read_lists, read_lists, read_lists};
     struct world world;
-    struct task tasks[THREADS];
+    struct task tasks[THREADS] = {0};
     world_open(&world, THREADS, CACHE_BYTES);
     world_items(&world, ITEMS);
     for (size_t u = 0; u < 10; u++)
@@ -214,7 +228,7 @@ static void *read_all_sorts(void *context) {
 static void write_meanwhile(struct world *world) {
     void *(*const mains[THREADS])(void *) = {write_all_sorts, write_all_sorts, write_all_sorts,
                                              write_all_sorts};
-    struct task tasks[THREADS];
+    struct task tasks[THREADS] = {0};
     run(world, mains, THREADS, NULL, tasks);
 }
 
@@ -223,7 +237,7 @@ static void test_everything(void **state) {
     void *(*const mains[THREADS])(void *) = {read_all_sorts, read_all_sorts, read_all_sorts,
                                              read_all_sorts};
     struct world world;
-    struct task tasks[THREADS];
+    struct task tasks[THREADS] = {0};
     world_open(&world, THREADS, CACHE_BYTES);
     world_items(&world, ITEMS);
     world_publish(&world, &world_puzzle, ITEMS, 1);
