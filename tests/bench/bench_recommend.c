@@ -54,7 +54,7 @@ static void publish(struct rec_store *store, struct rec_slot *slot,
     struct rec_model *model = NULL;
     struct rec_params params;
     rec_params_defaults(rec_als_family.params, rec_als_family.param_count, &params);
-    if (rec_dataset_load(store, weights, NULL, &data, &err) != REC_OK)
+    if (rec_dataset_load(store, weights, NULL, NULL, &data, &err) != REC_OK)
         stop("dataset", &err);
     if (rec_params_read(&params, "factors=64 iterations=1", &err) != REC_OK)
         stop("parameters", &err);
