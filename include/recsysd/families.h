@@ -7,6 +7,7 @@
 
 extern const struct rec_family rec_popularity_family;
 extern const struct rec_family rec_als_family;
+extern const struct rec_family rec_ease_family;
 
 /* NULL-terminated. */
 extern const struct rec_family *const rec_families[];

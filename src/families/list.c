@@ -5,5 +5,6 @@
 const struct rec_family *const rec_families[] = {
     &rec_popularity_family,
     &rec_als_family,
+    &rec_ease_family,
     NULL,
 };
