@@ -245,7 +245,8 @@ static enum rec_status write_reports(const struct evaluation *evaluation, struct
     const struct {
         enum setting_id id;
         rec_report_fn write;
-    } files[] = {{SET_JSON, rec_report_json}, {SET_CSV, rec_report_csv}};
+    } files[] = {
+        {SET_JSON, rec_report_json}, {SET_CSV, rec_report_csv}, {SET_HTML, rec_report_html}};
     struct rec_report asked = evaluation->report;
     enum rec_status st = REC_OK;
     asked.by_bucket = config_flag(evaluation->config, SET_BY_BUCKET);
