@@ -85,6 +85,10 @@ static void test_by_hand(void **state) {
     assert_true(near(got[2].ndcg, (1.0 + 1.0 / 3.0) / 2));
     assert_true(near(got[2].mrr, (1.0 + 1.0 / 7) / 2));
     assert_true(near(got[2].coverage, 1.0));
+
+    /* Of three users with anything, two have item 0, one has 1 or 2; the others count as if. */
+    assert_true(near(got[1].novelty, log2(3.0)));
+    assert_true(near(got[2].novelty, (12 * log2(3.0) + log2(1.5)) / 13));
     rec_split_destroy(&split);
 }
 
@@ -285,13 +289,86 @@ static void test_refused(void **state) {
     rec_split_destroy(&world.split);
 }
 
+/* Sums up what single users got, to compare with the means. */
+struct users {
+    struct rec_ranking sum[2], bucket[REC_BUCKETS][2];
+    uint32_t last;
+    size_t count;
+    const struct rec_dataset *train;
+};
+
+static void on_user(void *context, uint32_t user, uint64_t positives,
+                    const struct rec_ranking *at) {
+    struct users *users = context;
+    assert_true(users->count == 0 || user > users->last);
+    assert_int_equal(positives, rec_bucket_positives(users->train, user));
+    for (size_t c = 0; c < 2; c++) {
+        assert_int_equal(at[c].users, 1);
+        rec_ranking_merge(&users->sum[c], &at[c]);
+        rec_ranking_merge(&users->bucket[rec_bucket_of(positives)][c], &at[c]);
+    }
+    users->last = user;
+    users->count++;
+}
+
+/* Goal: single users and buckets are parts of the whole: their means are its means. */
+static void test_single_users(void **state) {
+    (void)state;
+    static struct world world;
+    world_init(&world);
+    const uint32_t ks[] = {3, 10};
+    struct users users = {.train = world.split->train};
+    struct rec_ranking got[2], plain[2], buckets[REC_BUCKETS * 2];
+    struct rec_evaluate_options options = {.ks = ks, .k_count = 2};
+    assert_int_equal(rec_evaluate(&world.model, world.split, &options, plain, NULL), REC_OK);
+    options.buckets = buckets;
+    options.user = on_user;
+    options.user_context = &users;
+    assert_int_equal(rec_evaluate(&world.model, world.split, &options, got, NULL), REC_OK);
+    for (size_t m = 0; m < rec_metric_count; m++) /* asking for parts changes nothing */
+        for (size_t c = 0; c < 2; c++)
+            assert_true(near(rec_metric_get(&rec_metrics[m], &got[c]),
+                             rec_metric_get(&rec_metrics[m], &plain[c])));
+    assert_int_equal(users.count, got[0].users);
+    for (size_t c = 0; c < 2; c++) {
+        uint64_t tested = 0;
+        rec_ranking_finish(&users.sum[c]);
+        assert_true(near(users.sum[c].ndcg, got[c].ndcg));
+        assert_true(near(users.sum[c].map, got[c].map));
+        for (size_t b = 0; b < REC_BUCKETS; b++) {
+            const struct rec_ranking *bucket = &buckets[b * 2 + c];
+            rec_ranking_finish(&users.bucket[b][c]);
+            assert_int_equal(bucket->k, ks[c]);
+            assert_int_equal(bucket->users, users.bucket[b][c].users);
+            assert_true(near(bucket->ndcg, users.bucket[b][c].ndcg));
+            assert_true(near(bucket->recall, users.bucket[b][c].recall));
+            tested += bucket->users;
+        }
+        assert_int_equal(tested, got[c].users);
+    }
+    rec_split_destroy(&world.split);
+}
+
+/* Goal: the bounds of the buckets belong to the upper one. */
+static void test_bucket_bounds(void **state) {
+    (void)state;
+    static const struct {
+        uint64_t positives;
+        const char *name;
+    } bounds[] = {{0, "cold"},    {9, "cold"},  {10, "medium"},
+                  {49, "medium"}, {50, "warm"}, {UINT64_MAX, "warm"}};
+    for (size_t i = 0; i < COUNT(bounds); i++)
+        assert_string_equal(rec_bucket_name(rec_bucket_of(bounds[i].positives)), bounds[i].name);
+}
+
 /* Goal: whichever allocation fails, the evaluation says so and leaks nothing. */
 static void test_allocations(void **state) {
     (void)state;
     static struct world world;
     world_init(&world);
     const uint32_t ks[] = {10};
-    const struct rec_evaluate_options options = {.ks = ks, .k_count = 1};
+    struct rec_ranking buckets[REC_BUCKETS];
+    const struct rec_evaluate_options options = {.ks = ks, .k_count = 1, .buckets = buckets};
     size_t live = rec_alloc_live();
     long n = 0;
     for (enum rec_status st = REC_NO_MEMORY; st != REC_OK; n++) {
@@ -309,9 +386,10 @@ static void test_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),    cmocka_unit_test(test_fallback),
-        cmocka_unit_test(test_definition), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_by_hand),      cmocka_unit_test(test_fallback),
+        cmocka_unit_test(test_definition),   cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_single_users), cmocka_unit_test(test_bucket_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,313 @@
+"""recsysd evaluate through the built binary: its figures, its files, and what it refuses."""
+import csv
+import json
+import math
+import pathlib
+import re
+import tempfile
+import unittest
+
+from daemon import make_movielens, run
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory()
+        self.dir = pathlib.Path(self.temp.name)
+
+    def tearDown(self):
+        self.temp.cleanup()
+
+    def file(self, name, text):
+        path = self.dir / name
+        path.write_text(text)
+        return path
+
+    def evaluate(self, *args, code=0):
+        done = run("evaluate", *args, cwd=self.dir)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        self.assertNotIn("Sanitizer", done.stderr)
+        return done
+
+    def read_csv(self, name):
+        with open(self.dir / name, newline="") as f:
+            return list(csv.DictReader(f))
+
+    def table(self, *args):
+        """The JSON report of a run."""
+        self.evaluate(*args, "--json", self.dir / "t.json", "--results", "none")
+        return json.loads((self.dir / "t.json").read_text())
+
+
+def ndcg(items, relevant, k):
+    gain = sum(1 / math.log2(i + 2) for i, item in enumerate(items[:k]) if item in relevant)
+    return gain / sum(1 / math.log2(i + 2) for i in range(min(len(relevant), k)))
+
+
+class Figures(Folder):
+    """Goal: the figures are those of a few lines of Python on the same rows."""
+
+    ROWS = [("u%d" % u, "i%02d" % ((u * 7 + n * n * 3) % 23), 1000 + n)
+            for u in range(1, 30) for n in range(3 + u % 9)]
+
+    def popularity(self, train, seen, test, k):
+        counts, items = {}, sorted({i for _, i, _ in self.ROWS})
+        for rows in train.values():
+            for item in rows:
+                counts[item] = counts.get(item, 0) + 1
+        order = sorted(items, key=lambda i: (-counts.get(i, 0), i))
+        values = []
+        for user, relevant in test.items():
+            shown = [i for i in order if i not in seen.get(user, ())][:k]
+            values.append(ndcg(shown, relevant, k))
+        return sum(values) / len(values), len(values)
+
+    def histories(self):
+        out = {}
+        for user, item, _ in self.ROWS:
+            out.setdefault(user, []).append(item)
+        return out
+
+    def data(self):
+        return self.file("rows.csv", "user,item,time\n" +
+                         "".join("%s,%s,%d\n" % r for r in self.ROWS))
+
+    def test_last(self):
+        train, test = {}, {}
+        for user, items in self.histories().items():
+            train[user] = items[:-3] if len(items) > 3 else items
+            relevant = set(items[-2:]) - set(train[user]) if len(items) > 3 else set()
+            if relevant:
+                test[user] = relevant
+        expect, users = self.popularity(train, train, test, 5)
+        got = self.table("--format", "csv", "--columns", "user=user,item=item,timestamp=time",
+                         "--test-last", "2", "--models", "popularity", "--k", "5", self.data())
+        self.assertEqual(got["split"]["tested_users"], users)
+        self.assertAlmostEqual(got["models"][0]["at"][0]["ndcg"]["mean"], expect, places=8)
+
+    def test_user_lists_and_parts(self):
+        train, test, lists, asked = {}, {}, "", ""
+        for user, items in self.histories().items():
+            known, held = items[:-1], set(items[-1:]) - set(items[:-1])
+            train[user] = known
+            lists += " ".join([user] + known) + "\n"
+            if held:
+                test[user] = held
+                asked += " ".join([user] + sorted(held)) + "\n"
+        expect, users = self.popularity(train, train, test, 5)
+        got = self.table("--format", "user-lists", "--train", self.file("train.txt", lists),
+                         "--test", self.file("test.txt", asked), "--models", "popularity",
+                         "--k", "5")
+        self.assertEqual(got["split"]["tested_users"], users)
+        self.assertAlmostEqual(got["models"][0]["at"][0]["ndcg"]["mean"], expect, places=8)
+
+    def test_history(self):
+        """What is known at test time is not recommended, and is not fitted on."""
+        train = self.file("train.txt", "a x y\nb x z\nc z\n")
+        history = self.file("history.txt", "a x y z\nb x z\nc z\n")
+        test = self.file("test.txt", "a w\nc x w\n")
+        args = ["--format", "user-lists", "--train", train, "--test", test, "--models",
+                "popularity", "--k", "1,2"]
+        # c is shown x (2 rows), then y; a knows x, y: without the history z, then w.
+        self.assertAlmostEqual(self.table(*args)["models"][0]["at"][1]["hit"]["mean"], 1.0)
+        self.assertAlmostEqual(self.table(*args)["models"][0]["at"][0]["hit"]["mean"], 0.5)
+        args += ["--history", history]
+        self.assertAlmostEqual(self.table(*args)["models"][0]["at"][0]["hit"]["mean"], 1.0)
+
+    def test_spelled_out(self):
+        """A preset and the same settings by hand give the same table."""
+        movielens = ["--format", "movielens", make_movielens(self.dir / "ml")]
+        own_rows = ["--format", "csv", "--columns", "user=user,item=item,timestamp=time",
+                    self.data()]
+        bounds = ["--cut", "0.6", "--min-train", "2", "--test-min-train", "1", "--test-min-rows",
+                  "1"]
+        rows = [
+            (movielens, ["--protocol", "last-out"],
+             ["--split", "last", "--positive-min", "4", "--liked-only", "--min-rows", "3"]),
+            (movielens, ["--protocol", "next-item"],
+             ["--positive-min", "any", "--min-rows", "3", "--validation-in-history",
+              "--test-users", "2999"]),
+            (own_rows, ["--protocol", "global-time"] + bounds,
+             ["--split", "time", "--positive-min", "any"] + bounds),
+        ]
+        for data, preset, own in rows:
+            with self.subTest(preset=preset):
+                common = [*data, "--k", "3", "--models", "popularity"]
+                a, b = self.table(*preset, *common), self.table(*own, *common)
+                self.assertEqual(a["models"][0]["at"], b["models"][0]["at"])
+                self.assertEqual(a["split"], b["split"])
+
+
+class Files(Folder):
+    """Goal: every file holds what the table says, and runs are appended, not replaced."""
+
+    def test_files(self):
+        data = make_movielens(self.dir / "ml")
+        args = ["--format", "movielens", data, "--protocol", "last-out", "--models",
+                "popularity,als,two=als", "--set", "als.factors=4", "--set", "two.factors=2",
+                "--set", "two.iterations=2", "--seeds", "2", "--k", "5,3,5"]
+        for times in (1, 2):
+            done = self.evaluate(*args, "--by-bucket", "--json", "t.json", "--csv", "t.csv",
+                                 "--html", "t.html", "--per-user", "u.csv")
+            results = (self.dir / "recsysd-results.jsonl").read_text().splitlines()
+            self.assertEqual(len(results), times * 6)
+        for word in ("ndcg@3", "ndcg@5", "novelty", "users/s", "two", "±", "medium users"):
+            self.assertIn(word, done.stdout)
+
+        table = json.loads((self.dir / "t.json").read_text())
+        self.assertEqual([m["model"] for m in table["models"]], ["popularity", "als", "two"])
+        als = table["models"][1]
+        self.assertEqual([at["k"] for at in als["at"]], [3, 5])
+        self.assertIn("factors=4", als["parameters"])
+        runs = [json.loads(line) for line in results]
+        for key in ("data", "protocol", "parameters", "seed", "version", "made_at"):
+            self.assertIn(key, runs[0])
+        mine = [r for r in runs[-6:] if r["model"] == "als"]
+        self.assertEqual([r["seed"] for r in mine], [1, 2])
+        values = [r["at"][1]["ndcg"] for r in mine]
+        self.assertAlmostEqual(als["at"][1]["ndcg"]["mean"], sum(values) / 2, places=7)
+        self.assertAlmostEqual(als["at"][1]["ndcg"]["sd"], abs(values[0] - values[1]) / 2 ** .5,
+                               places=7)
+
+        rows = self.read_csv("t.csv")
+        self.assertEqual(len(rows), 3 * 2 * 4)
+        whole = [r for r in rows if r["model"] == "als" and r["users_group"] == "all"][1]
+        self.assertAlmostEqual(float(whole["ndcg"]), als["at"][1]["ndcg"]["mean"], places=7)
+
+        users = [r for r in self.read_csv("u.csv")
+                 if r["model"] == "als" and r["k"] == "5"]
+        self.assertEqual(len(users), table["split"]["tested_users"])
+        self.assertAlmostEqual(sum(float(r["ndcg"]) for r in users) / len(users), values[0],
+                               places=6)
+        page = (self.dir / "t.html").read_text()
+        self.assertEqual(page.count("<svg"), 4)
+        self.assertIsNone(re.search(r"https?:|src=|@import|url\(", page))
+
+    def test_progress(self):
+        done = self.evaluate("--format", "movielens", make_movielens(self.dir / "ml"),
+                             "--protocol", "last-out", "--results", "none", "--progress")
+        self.assertNotIn("\x1b", done.stderr)  # no terminal: no drawing in place
+
+
+class Refused(Folder):
+    """Goal: what cannot be evaluated is refused with the setting, the value and a way out."""
+
+    def refused(self, *args, says):
+        done = self.evaluate(*args, code=2)
+        lines = [l for l in done.stderr.splitlines() if l.startswith("recsysd")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertIn(says, lines[0])
+
+    def test_settings(self):
+        data = make_movielens(self.dir / "ml")
+        base = ["--format", "movielens", data, "--results", "none"]
+        last = base + ["--protocol", "last-out"]
+        rows = [
+            ([], "give --format"), (["--format", "movielens"], "PATH"),
+            (["--format", "movielense", data], "did you mean movielens"),
+            (base + ["--protocol", "last-four"], "last-out"),
+            (base + ["--protocol", "last-fiv"], "did you mean last-five"),
+            (last + ["--models", "alz"], "als"), (last + ["--models", "als,als"], "twice"),
+            (last + ["--models", ""], "names no family"),
+            (last + ["--models", "x.y=als"], "without '.'"),
+            (last + ["--set", "als.factor=3"], "factors"),
+            (last + ["--set", "als.factors=-1"], "factors"),
+            (last + ["--set", "als.factors=nan"], "factors"),
+            (last + ["--set", "al.factors=3"], "did you mean als"),
+            (last + ["--set", "factors=3"], "MODEL.NAME=VALUE"),
+            (last + ["--k", "0"], "k: 0 is not within 1 and 1000"),
+            (last + ["--k", "1001"], "k: 1001"), (last + ["--k", "ten"], "'ten'"),
+            (last + ["--k", "5,"], "k:"), (last + ["--seeds", "0"], "seeds"),
+            (last + ["--split", "time"], "splits the other way"),
+            (base + ["--split", "random"], "neither last nor time"),
+            (base + ["--split", "time", "--cut", "1.5"], "cut: '1.5'"),
+            (base + ["--split", "time", "--cut", "nan"], "cut: 'nan'"),
+            (base + ["--split", "time", "--cut", "yesterday"], "cut"),
+            (base + ["--positive-min", "nan"], "positive-min"),
+            (base + ["--seen", "some"], "neither known nor none"),
+            (last + ["--on", "train"], "neither test nor validation"),
+            (base + ["--on", "validation", "--validation-last", "0"], "no validation part"),
+            (last + ["--train", "x"], "--train and --test"),
+            (["--format", "csv", "--train", "x"], "both --train and --test"),
+            (["--format", "csv", "--train", "x", "--test", "y", "--protocol", "last-out"],
+             "no protocol"),
+            (last + ["--min-rows", "1000"], "empty split"),
+            (base + ["--positive-min", "6"], "empty split"),
+            (base + ["--split", "time", "--cut", "1971-01-01"], "empty split"),
+            (base + ["--split", "time", "--cut", "2040-01-01"], "empty split"),
+        ]
+        for args, says in rows:
+            with self.subTest(args=args[2:]):
+                self.refused(*args, says=says)
+
+    def test_values(self):
+        rows = [("nan", "rows.csv:2: column value"), ("inf", "rows.csv:2: column value"),
+                ("x", "rows.csv:2: column value")]
+        for value, says in rows:
+            with self.subTest(value=value):
+                path = self.file("rows.csv", "user,item,value\na,b,%s\na,c,5\n" % value)
+                self.refused("--format", "csv", "--columns", "user=user,item=item,value=value",
+                             path, "--results", "none", says=says)
+
+    def test_leak(self):
+        train, test = self.file("train.txt", "a x y\n"), self.file("test.txt", "a y z\n")
+        self.refused("--format", "user-lists", "--train", train, "--test", test, says="leak: 1 of 2")
+
+    def test_results_that_cannot_be_written(self):
+        data = make_movielens(self.dir / "ml")
+        done = self.evaluate("--format", "movielens", data, "--protocol", "last-out", "--results",
+                             "/nowhere/r.jsonl", code=1)
+        self.assertIn("/nowhere/r.jsonl", done.stderr)
+
+
+class Extremes(Folder):
+    """Goal: data at the edge give the right answer, not a crash."""
+
+    def test_lists_beyond_the_catalogue(self):
+        path = self.file("l.txt", "a x y\nb y x\nc z x\n")
+        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--k", "1000",
+                         "--models", "popularity")
+        at = got["models"][0]["at"][0]
+        self.assertEqual(at["recall"]["mean"], 1.0)
+        self.assertAlmostEqual(at["precision"]["mean"], 1 / 1000)
+
+    def test_one_user(self):
+        path = self.file("l.txt", "a x y z\n")
+        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--models",
+                         "popularity,als", "--set", "als.factors=2", "--by-bucket")
+        self.assertEqual(got["split"]["tested_users"], 1)
+        self.assertEqual([b["bucket"] for b in got["models"][0]["buckets"]], ["cold"])
+
+    def test_one_item(self):
+        """One item alone is always seen: nothing is left to ask."""
+        path = self.file("l.txt", "a x x\nb x\n")
+        done = self.evaluate("--format", "user-lists", path, "--validation-last", "0", "--results",
+                             "none", code=2)
+        self.assertIn("empty split", done.stderr)
+        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--seen",
+                         "none", "--models", "popularity")
+        self.assertEqual(got["models"][0]["at"][0]["hit"]["mean"], 1.0)
+
+    def test_strangers(self):
+        train = self.file("train.txt", "a x y\nb x\n")
+        test = self.file("test.txt", "a q\nc x\n")
+        done = self.evaluate("--format", "user-lists", "--train", train, "--test", test,
+                             "--results", "none", "--models", "popularity,als", "--set",
+                             "als.factors=2")
+        self.assertIn("1 of 2 relevant items occur in no train row", done.stderr)
+        self.assertIn("1 tested users have no history", done.stderr)
+
+    def test_negative_and_duplicate_rows(self):
+        path = self.file("rows.csv", "user,item,value,time\n" + "".join(
+            "u%d,i%d,%d,%d\n" % (u, i, v, t) for u in range(5)
+            for t, (i, v) in enumerate([(1, 5), (1, 5), (2, -3), (u + 3, 4), (9, 5)])))
+        got = self.table("--format", "csv", "--columns",
+                         "user=user,item=item,value=value,timestamp=time", path,
+                         "--validation-last", "0", "--models", "popularity,als", "--set",
+                         "als.factors=2")
+        self.assertEqual(got["split"]["tested_users"], 5)
+        self.assertEqual(got["split"]["relevant"], 5)  # i9 of each; what was disliked is not
+
+
+if __name__ == "__main__":
+    unittest.main()
