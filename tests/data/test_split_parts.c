@@ -53,6 +53,7 @@ static const struct {
     {"a test row in the history", "a1/c1", "a1 b1/c1", "b1/a1", false, NULL, NULL,
      "leak: 1 of 2 test items"},
     {"items may come back", "a1@1 b1@2/c1", NULL, "a1@5/c1@5", true, "/", "a/c", NULL},
+    {"also ones known from a later time", "a1@9/c1", NULL, "a1@5/c1@5", true, "/", "a/c", NULL},
     {"but the same event may not", "a1@1 b1@5/c1@1", NULL, "b1@5/c1@5", true, NULL, NULL,
      "leak: 1 of 2 test rows are in train, with the same time"},
     {"nor in the history", "a1@1/c1@1", "a1@1 b1@5/c1@1", "b1@5/c1@5", true, NULL, NULL,
