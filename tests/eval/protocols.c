@@ -71,25 +71,30 @@ static enum rec_status read_all(const struct protocol *protocol, const struct re
     return st;
 }
 
-static enum rec_status make_split(const struct protocol *protocol, bool on_validation,
-                                  struct rec_split **out, struct rec_error *err) {
-    const struct rec_protocol *preset = NULL;
+enum rec_status protocol_split_as(const struct protocol *protocol, const struct rec_protocol *own,
+                                  bool on_validation, struct rec_split **out,
+                                  struct rec_error *err) {
     struct rec_dataset *all = NULL;
-    enum rec_status st = rec_protocol_find(protocol->name, &preset, err);
+    enum rec_status st = read_all(protocol, own, &all, err);
     if (st == REC_OK)
-        st = read_all(protocol, preset, &all, err);
-    if (st == REC_OK)
-        st = rec_protocol_split(preset, all, on_validation, out, err);
+        st = rec_protocol_split(own, all, on_validation, out, err);
     rec_dataset_destroy(&all);
     return st;
 }
 
+static enum rec_status split_preset(const struct protocol *protocol, bool on_validation,
+                                    struct rec_split **out, struct rec_error *err) {
+    const struct rec_protocol *preset = NULL;
+    enum rec_status st = rec_protocol_find(protocol->name, &preset, err);
+    return st == REC_OK ? protocol_split_as(protocol, preset, on_validation, out, err) : st;
+}
+
 enum rec_status protocol_split(const struct protocol *protocol, struct rec_split **out,
                                struct rec_error *err) {
-    return make_split(protocol, false, out, err);
+    return split_preset(protocol, false, out, err);
 }
 
 enum rec_status protocol_split_validation(const struct protocol *protocol, struct rec_split **out,
                                           struct rec_error *err) {
-    return make_split(protocol, true, out, err);
+    return split_preset(protocol, true, out, err);
 }

@@ -21,5 +21,9 @@ enum rec_status protocol_split(const struct protocol *protocol, struct rec_split
 /* The same for the validation part. */
 enum rec_status protocol_split_validation(const struct protocol *protocol, struct rec_split **out,
                                           struct rec_error *err);
+/* The data set by a protocol of one's own. */
+enum rec_status protocol_split_as(const struct protocol *protocol, const struct rec_protocol *own,
+                                  bool on_validation, struct rec_split **out,
+                                  struct rec_error *err);
 
 #endif
