@@ -71,7 +71,9 @@ enum rec_status rec_spd_solve(float *A, size_t n, float *B, size_t columns, stru
 /* ---- dense matrices through BLAS (dense.c) -------------------------------- */
 
 /* One-thread BLAS, for ever: our own pool is the parallelism. Refuses to go on
- * with an OpenBLAS that is not the pthread build. Call first thing in main. */
+ * with an OpenBLAS that is not the pthread build. Call first thing in main: where
+ * OpenBLAS is older than the processor and OPENBLAS_CORETYPE is not set, this sets
+ * it and starts the program again, with the same arguments. */
 enum rec_status rec_dense_init(struct rec_error *err);
 const char *rec_dense_corename(void); /* the OpenBLAS kernel set in use */
 

@@ -1,7 +1,10 @@
-/* Goal: BLAS is the build we need and stays at one thread, and row-major products with any
- * transposition and leading dimension are what the definition says. */
+/* Goal: BLAS is the build we need, stays at one thread and uses the processor's wide registers
+ * without being told, and row-major products with any transposition and leading dimension are what
+ * the definition says. */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "variants.h"
 
@@ -45,8 +48,64 @@ static void test_init(void **state) {
     assert_true(rec_dense_corename()[0] != '\0');
 }
 
-int main(void) {
+/* What this program says when it is run with these arguments after --say. */
+static void run_self(const char *environment, const char *arguments, char *said, int cap) {
+    char path[1024], command[2048];
+    ssize_t bytes = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    assert_true(bytes > 0);
+    path[bytes] = '\0';
+    (void)snprintf(command, sizeof(command), "env %s '%s' --say %s", environment, path, arguments);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    assert_non_null(fgets(said, cap, pipe));
+    assert_int_equal(pclose(pipe), 0);
+}
+
+/* Goal: an OpenBLAS that does not know the processor is started again with kernels that fit,
+ * keeping every argument; who chose kernels keeps them. */
+static void test_core(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    static const struct {
+        const char *name, *environment, *arguments, *core, *rest;
+        bool needs_avx2;
+    } rows[] = {
+        {"by itself", "-u OPENBLAS_CORETYPE", "'a b' '' \"'\"", NULL, "[a b][]['] 1", true},
+        {"chosen", "OPENBLAS_CORETYPE=Nehalem", "x", "Nehalem", "[x] 1", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char said[256];
+        if (rows[i].needs_avx2 && !__builtin_cpu_supports("avx2"))
+            continue;
+        run_self(rows[i].environment, rows[i].arguments, said, sizeof(said));
+        const char *rest = strchr(said, ' ');
+        assert_non_null(rest);
+        CHECK_ROW(strcmp(rest + 1, rows[i].rest) == 0, rows[i].name);
+        size_t bytes = (size_t)(rest - said);
+        if (rows[i].core != NULL)
+            CHECK_ROW(strlen(rows[i].core) == bytes && memcmp(said, rows[i].core, bytes) == 0,
+                      rows[i].name);
+        else
+            CHECK_ROW(strncmp(said, "Prescott", bytes) != 0 && strncmp(said, "Core2", bytes) != 0,
+                      rows[i].name);
+    }
+#endif
+}
+
+static int say(int argc, char **argv) {
+    bool good = rec_dense_init(NULL) == REC_OK;
+    (void)printf("%s ", rec_dense_corename());
+    for (int i = 2; i < argc; i++)
+        (void)printf("[%s]", argv[i]);
+    (void)printf(" %d", good);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--say") == 0)
+        return say(argc, argv);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_core),
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_gemm),
     };
