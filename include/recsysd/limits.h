@@ -28,7 +28,6 @@ enum {
     REC_ITEMS_PER_REQUEST_MAX = 1000,
     REC_PAGE_DEFAULT = 50,
     REC_PAGE_MAX = 500,
-    REC_BECAUSE_MAX = 10,
     REC_BECAUSE_TOTAL_MAX = 1 << 16, /* reasons in one list, shared evenly by its items */
     REC_JSON_DEPTH_MAX = 16,
 
