@@ -6,6 +6,8 @@
 #include "recsysd/model.h"
 
 extern const struct rec_family rec_popularity_family;
+extern const struct rec_family rec_random_family;
+extern const struct rec_family rec_personal_popularity_family;
 extern const struct rec_family rec_als_family;
 extern const struct rec_family rec_ease_family;
 

@@ -108,7 +108,9 @@ struct rec_family {
     const char *help; /* one line */
     const struct rec_param *params;
     size_t param_count;
-    bool ignores_history; /* everyone gets the same scores: lists say "source": "popular" */
+    bool ignores_history; /* no event changes a score: lists say "source": "popular" */
+    bool repeats_only;    /* tells a user's own items apart and nothing about others: of use only
+                             where lists keep what the user has already seen */
 
     /* Learns. Fills the empty set *out; on failure finishes it.
      * errors: NO_MEMORY, CANCELLED, BAD_INPUT (data it cannot learn from, with the figure).
