@@ -3,10 +3,6 @@
 #include "recsysd/families.h"
 
 const struct rec_family *const rec_families[] = {
-    &rec_random_family,
-    &rec_popularity_family,
-    &rec_personal_popularity_family,
-    &rec_als_family,
-    &rec_ease_family,
-    NULL,
+    &rec_random_family, &rec_popularity_family, &rec_personal_popularity_family,
+    &rec_als_family,    &rec_ease_family,       NULL,
 };
