@@ -94,6 +94,21 @@ static enum rec_status check(const struct setting *s, const char *where, const c
     return st == REC_OK ? REC_OK : rec_error_set(err, st, "%s: %s", where, cause.text);
 }
 
+/* One more element. A list is one value: a source of a higher rank replaces all of it. There is one
+ * setting that is a list. */
+static enum rec_status add_to_list(struct config *config, enum setting_id id, enum rank rank,
+                                   const char *where, char **text, struct rec_error *err) {
+    while ((int)rank > config->rank[id] && config->list_count > 0)
+        rec_alloc_free(config->list[--config->list_count]);
+    if (config->list_count == CONFIG_LIST_MAX)
+        return rec_error_set(err, REC_LIMIT, "%s: %s more than %d times", where, settings[id].name,
+                             CONFIG_LIST_MAX);
+    config->rank[id] = (int)rank;
+    config->list[config->list_count++] = *text;
+    *text = NULL;
+    return REC_OK;
+}
+
 static enum rec_status set(struct config *config, enum setting_id id, enum rank rank,
                            const char *where, const char *value, struct rec_error *err) {
     enum rec_status st = check(&settings[id], where, value, err);
@@ -104,13 +119,9 @@ static enum rec_status set(struct config *config, enum setting_id id, enum rank 
     if (copy == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory for setting %s", settings[id].name);
     if (settings[id].kind == SETTING_LIST) {
-        if (config->list_count == CONFIG_LIST_MAX) {
-            rec_alloc_free(copy);
-            return rec_error_set(err, REC_LIMIT, "%s: --%s more than %d times", where,
-                                 settings[id].name, CONFIG_LIST_MAX);
-        }
-        config->list[config->list_count++] = copy;
-        return REC_OK;
+        st = add_to_list(config, id, rank, where, &copy, err);
+        rec_alloc_free(copy);
+        return st;
     }
     rec_alloc_free(config->value[id]);
     config->value[id] = copy;

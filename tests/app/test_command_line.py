@@ -116,6 +116,25 @@ class Settings(Folder):
         self.assertEqual(self.value("--workers", "5", *file, env=variable), "5")
         self.assertEqual(self.value(env={"RECSYSD_CONFIG": str(ini)}), "3")
 
+    def test_order_of_lists(self):
+        """Goal: a list is replaced as a whole by a source of a higher rank, as a value is."""
+        self.imported()
+        ini, out = self.dir / "recsysd.ini", self.dir / "x.model"
+        ini.write_text("set = factors=3\nset = iterations=1\n")
+        file, variable = ("--config", ini), {"RECSYSD_SET": "factors=4"}
+        rows = [
+            (file, {}, "factors=3 ", "iterations=1 "),
+            (file, variable, "factors=4 ", "iterations=15 "),
+            ((*file, "--set", "factors=5", "--set", "iterations=2"), variable, "factors=5 ",
+             "iterations=2 "),
+        ]
+        for args, env, *parts in rows:
+            with self.subTest(args=args, env=env):
+                done = run("train", "--db", self.db, "--out", out, *args, env=env)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                for part in parts:
+                    self.assertIn(part, run("models", out).stdout)
+
     def test_refused(self):
         ini = self.dir / "bad.ini"
         rows = [
