@@ -98,6 +98,10 @@ struct rec_http_options {
     void *context; /* passed to handlers and observe */
 };
 
+/* BAD_INPUT unless it is ADDR:PORT with a port up to 65535. Whether the address is one of this
+ * machine's, only rec_http_start() can tell. */
+enum rec_status rec_listener_check(const char *listen, struct rec_error *err);
+
 struct rec_http;
 /* Listening and serving when it returns. errors: IO naming the address (in use, not ours). */
 enum rec_status rec_http_start(const struct rec_http_options *options, struct rec_http **out,

@@ -44,8 +44,8 @@ static enum rec_status check_settings(const struct config *config, struct rec_we
         rec_params_defaults(family->params, family->param_count, &params);
         st = rec_params_read(&params, config_text(config, SET_RETRAIN_SET), err);
     }
-    if (st == REC_OK && strrchr(listen, ':') == NULL)
-        st = rec_error_set(err, REC_BAD_INPUT, "listen: '%.60s' is not ADDR:PORT", listen);
+    if (st == REC_OK)
+        st = rec_listener_check(listen, err);
     if (st == REC_OK && !is_loopback(listen) && !config_flag(config, SET_ALLOW_REMOTE))
         st = rec_error_set(
             err, REC_BAD_INPUT,

@@ -72,21 +72,32 @@ static int bind_to(const struct addrinfo *info) {
     return -1;
 }
 
+static enum rec_status parse(const char *listen, char *host, size_t host_bytes, const char **port,
+                             struct rec_error *err) {
+    int64_t number;
+    if (!split(listen, host, host_bytes, port))
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "listen: '%s' is not ADDR:PORT, for example 127.0.0.1:8080 or "
+                             "[::1]:8080",
+                             listen);
+    return rec_text_i64("listen", *port, 0, 65535, &number, err);
+}
+
+enum rec_status rec_listener_check(const char *listen, struct rec_error *err) {
+    char host[256];
+    const char *port;
+    return parse(listen, host, sizeof(host), &port, err);
+}
+
 static enum rec_status open_socket(const char *listen, int *out, struct rec_error *err) {
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
     char host[256];
-    const char *port;
-    int64_t number;
+    const char *port = NULL;
     int code, fd = -1;
 
-    if (!split(listen, host, sizeof(host), &port))
-        return rec_error_set(err, REC_BAD_INPUT,
-                             "listen address '%s': write address:port, for example 127.0.0.1:8080 "
-                             "or [::1]:8080",
-                             listen);
-    if (rec_text_i64("port", port, 0, 65535, &number, err) != REC_OK)
+    if (parse(listen, host, sizeof(host), &port, err) != REC_OK)
         return REC_BAD_INPUT;
     code = getaddrinfo(host, port, &hints, &found);
     if (code != 0)

@@ -18,15 +18,15 @@ static const struct {
     {"IPv4, any port", "127.0.0.1:0", REC_OK, NULL},
     {"all addresses", "0.0.0.0:0", REC_OK, NULL},
     {"name", "localhost:0", REC_OK, NULL},
-    {"no port", "127.0.0.1", REC_BAD_INPUT, "'127.0.0.1': write address:port"},
-    {"empty port", "127.0.0.1:", REC_BAD_INPUT, "write address:port"},
-    {"no address", ":8080", REC_BAD_INPUT, "write address:port"},
-    {"empty", "", REC_BAD_INPUT, "write address:port"},
-    {"bare IPv6", "::1:8080", REC_BAD_INPUT, "write address:port"},
-    {"open bracket", "[::1:8080", REC_BAD_INPUT, "write address:port"},
-    {"nothing in brackets", "[]:8080", REC_BAD_INPUT, "write address:port"},
-    {"port too large", "127.0.0.1:65536", REC_BAD_INPUT, "65536"},
-    {"port in words", "127.0.0.1:http", REC_BAD_INPUT, "http"},
+    {"no port", "127.0.0.1", REC_BAD_INPUT, "listen: '127.0.0.1' is not ADDR:PORT"},
+    {"empty port", "127.0.0.1:", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"no address", ":8080", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"empty", "", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"bare IPv6", "::1:8080", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"open bracket", "[::1:8080", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"nothing in brackets", "[]:8080", REC_BAD_INPUT, "is not ADDR:PORT"},
+    {"port too large", "127.0.0.1:65536", REC_BAD_INPUT, "listen: 65536 is not within 0 and 65535"},
+    {"port in words", "127.0.0.1:http", REC_BAD_INPUT, "listen: 'http'"},
     {"not an address of ours", "192.0.2.1:0", REC_IO, "192.0.2.1:0"},
     {"no such name", "no-such-host.invalid:0", REC_IO, "no-such-host.invalid:0"},
 };
@@ -43,6 +43,8 @@ static void test_listen_addresses(void **state) {
             fail_msg("%s: %s", listen_rows[i].name, err.text);
         if (st != REC_OK && strstr(err.text, listen_rows[i].says) == NULL)
             fail_msg("%s: says %s", listen_rows[i].name, err.text);
+        if ((rec_listener_check(options.listen, NULL) == REC_BAD_INPUT) != (st == REC_BAD_INPUT))
+            fail_msg("%s: checked otherwise than opened", listen_rows[i].name);
         if (st == REC_OK)
             assert_int_equal(ask_text(rec_http_port(http), get_a).status, 200);
         rec_http_stop(&http);
