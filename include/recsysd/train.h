@@ -98,6 +98,10 @@ struct rec_scheduler_options {
 struct rec_scheduler;
 enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options,
                                      struct rec_scheduler **out, struct rec_error *err);
+/* Asks the run to stop and takes no more jobs; does not wait. What waits stays queued until
+ * destroy. So that a run ends while requests in flight are answered, not after them. NULL is fine.
+ * threads: any, until destroy */
+void rec_scheduler_stop(struct rec_scheduler *scheduler);
 /* Cancels the run, waits for it, marks what waits as cancelled. */
 void rec_scheduler_destroy(struct rec_scheduler **scheduler);
 

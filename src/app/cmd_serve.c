@@ -197,6 +197,7 @@ static void wait_for_stop(struct daemon *d, const sigset_t *signals) {
 static void drain(struct daemon *d, unsigned timeout_s) {
     (void)sd_notify(0, "STOPPING=1");
     atomic_store(&d->api.draining, true);
+    rec_scheduler_stop(d->scheduler);
     size_t cut = rec_http_drain(d->http, timeout_s);
     rec_http_stop(&d->http);
     rec_log_event(cut == 0 ? REC_LOG_INFO : REC_LOG_WARN, "drained", "requests_cut=%zu", cut);

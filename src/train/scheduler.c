@@ -359,20 +359,25 @@ enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options
     return REC_OK;
 }
 
+void rec_scheduler_stop(struct rec_scheduler *scheduler) {
+    if (scheduler == NULL)
+        return;
+    pthread_mutex_lock(&scheduler->lock);
+    scheduler->stopping = true;
+    atomic_store(&scheduler->cancel, true);
+    pthread_cond_signal(&scheduler->wake);
+    pthread_mutex_unlock(&scheduler->lock);
+}
+
 void rec_scheduler_destroy(struct rec_scheduler **scheduler_pointer) {
     struct rec_scheduler *scheduler = *scheduler_pointer;
     if (scheduler == NULL)
         return;
     *scheduler_pointer = NULL;
 
-    if (scheduler->started) {
-        pthread_mutex_lock(&scheduler->lock);
-        scheduler->stopping = true;
-        atomic_store(&scheduler->cancel, true);
-        pthread_cond_signal(&scheduler->wake);
-        pthread_mutex_unlock(&scheduler->lock);
+    rec_scheduler_stop(scheduler);
+    if (scheduler->started)
         pthread_join(scheduler->thread, NULL);
-    }
     for (size_t i = 0; i < scheduler->queued; i++) {
         struct rec_run_row *row = &scheduler->queue[i].row;
         row->state = REC_RUN_CANCELLED;

@@ -261,6 +261,31 @@ static void test_destroy_cancels(void **state) {
     assert_int_equal(fixture_kept(fixture), 0);
 }
 
+/* Goal: a stop ends the run without waiting for it, and refuses new jobs; what was queued is not
+ * started, and is cancelled in the end. */
+static void test_stop_does_not_wait(void **state) {
+    struct fixture *fixture = *state;
+    const struct rec_scheduler_options options = options_of(fixture);
+    struct rec_scheduler *scheduler = create(&options);
+    struct rec_error err = {0};
+    struct rec_run_row row;
+    struct rec_job job;
+    uint64_t id, running = submit(scheduler, long_run, 2, true);
+    wait_for_fit(scheduler, running);
+    uint64_t queued = submit(scheduler, long_run, 2, true);
+
+    rec_scheduler_stop(scheduler);
+    rec_scheduler_stop(scheduler);
+    assert_int_equal(rec_scheduler_submit(scheduler, "als", good, 2, false, &id, &err), REC_BUSY);
+    wait_for_end(scheduler, running, &job);
+    assert_state(&job, REC_RUN_CANCELLED);
+    rec_scheduler_destroy(&scheduler);
+    rec_scheduler_stop(NULL);
+    assert_int_equal(rec_store_get_run(fixture->store, queued, &row, &err), REC_OK);
+    assert_int_equal(row.state, REC_RUN_CANCELLED);
+    assert_int_equal(row.started_at, 0);
+}
+
 static void test_crash_mark(void **state) {
     struct fixture *fixture = *state;
     const struct rec_scheduler_options options = options_of(fixture);
@@ -351,6 +376,7 @@ int main(void) {
         ROW(test_bad_configuration_is_refused),
         ROW(test_queue_cap_and_cancel),
         ROW(test_destroy_cancels),
+        ROW(test_stop_does_not_wait),
         ROW(test_crash_mark),
         ROW(test_failed_run_leaves_the_live_model),
         ROW(test_after_recorded),
