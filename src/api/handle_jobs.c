@@ -207,7 +207,7 @@ static enum rec_status read_id(const struct rec_http_exchange *exchange, uint64_
     if (st != REC_OK)
         return st;
     if (rec_text_i64("id", text, 1, INT64_MAX, &value, NULL) != REC_OK)
-        return rec_error_set(err, REC_NOT_FOUND, "there is no job '%.64s'", text);
+        return rec_error_set(err, REC_NOT_FOUND, "id: there is no job '%.64s'", text);
     *id = (uint64_t)value;
     return REC_OK;
 }

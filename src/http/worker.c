@@ -289,10 +289,10 @@ static void check_body(struct rec_call *call, const struct rec_guard *guard) {
         (guard->length == 0 && !guard->chunked))
         return;
     if (!rec_router_takes(call->route->body_types, message->content_type))
-        rec_message_refuse(message, 415, "%s; the body may be %s",
+        rec_message_refuse(message, 415, "%s%.64s; the body may be %s",
                            message->content_type[0] == '\0' ? "the body has no Content-Type"
-                                                            : "unsupported Content-Type",
-                           call->route->body_types);
+                                                            : "unsupported Content-Type: ",
+                           message->content_type, call->route->body_types);
 }
 
 static void choose_route(struct rec_call *call) {

@@ -176,7 +176,7 @@ static enum rec_status read_all(const struct reader *reader, void *out, size_t b
 static enum rec_status check_start(const struct reader *reader, const struct file_head *head) {
     if (reader->bytes < sizeof(head->magic) ||
         memcmp(head->magic, FILE_MAGIC, sizeof(head->magic)) != 0)
-        return refuse(reader, REC_CORRUPT, "not a model file: it does not start with \"RECMODEL\"");
+        return refuse(reader, REC_CORRUPT, "not a model file: it does not start with 'RECMODEL'");
     if (reader->bytes < sizeof(*head))
         return refuse(reader, REC_CORRUPT, "truncated: %llu bytes, the header alone has %zu",
                       (unsigned long long)reader->bytes, sizeof(*head));

@@ -460,7 +460,7 @@ static enum rec_status get_locked(const struct rec_catalogue *catalogue, const c
                                   struct rec_error *err) {
     uint32_t index = rec_idmap_find(catalogue->ids, item_id, strlen(item_id));
     if (index == REC_STORE_NONE || !there(catalogue, index))
-        return rec_error_set(err, REC_NOT_FOUND, "item_id: no such item");
+        return rec_error_set(err, REC_NOT_FOUND, "item_id: there is no item '%.64s'", item_id);
 
     /* The array of names comes first, where the buffer is aligned for pointers. */
     size_t skip = (_Alignof(char *) - (uintptr_t)buffer % _Alignof(char *)) % _Alignof(char *);

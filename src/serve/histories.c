@@ -305,7 +305,7 @@ enum rec_status rec_histories_user(struct rec_serve *serve, const char *user_id,
     uint32_t found = rec_histories_find(&serve->histories, user_id);
     uint64_t rows = found == REC_STORE_NONE ? 0 : rec_histories_version(&serve->histories, found);
     if (rows == 0)
-        return rec_error_set(err, REC_NOT_FOUND, "user_id: no such user");
+        return rec_error_set(err, REC_NOT_FOUND, "user_id: there is no user '%.64s'", user_id);
     *user = found;
     *version = rows;
     return REC_OK;

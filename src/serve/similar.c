@@ -26,7 +26,7 @@ static enum rec_status find(struct rec_serve *serve, const char *item_id, uint32
         return st;
     *item = rec_catalogue_find(&serve->catalogue, item_id);
     if (*item == REC_STORE_NONE || rec_catalogue_deleted(&serve->catalogue, *item))
-        return rec_error_set(err, REC_NOT_FOUND, "item_id: no such item");
+        return rec_error_set(err, REC_NOT_FOUND, "item_id: there is no item '%.64s'", item_id);
     return REC_OK;
 }
 

@@ -209,7 +209,7 @@ static enum rec_status delete_item(struct rec_session *session, const char *id,
     if (st == REC_OK)
         st = rec_session_find_item(session, id, &out->item, &deleted, err);
     if (st == REC_OK && (out->item == REC_STORE_NONE || deleted))
-        st = rec_error_set(err, REC_NOT_FOUND, "item_id: there is no such item");
+        st = rec_error_set(err, REC_NOT_FOUND, "item_id: there is no item '%.64s'", id);
     if (st == REC_OK)
         st = rec_session_set_item(session, out->item, NULL, false, true, err);
     return st == REC_OK ? clear_categories(session, out->item, err) : st;
@@ -226,7 +226,7 @@ static enum rec_status erase_user(struct rec_session *session, const char *id,
     if (st == REC_OK)
         st = rec_session_find_user(session, id, &out->user, err);
     if (st == REC_OK && out->user == REC_STORE_NONE)
-        st = rec_error_set(err, REC_NOT_FOUND, "user_id: there is no such user");
+        st = rec_error_set(err, REC_NOT_FOUND, "user_id: there is no user '%.64s'", id);
 
     for (size_t i = 0; st == REC_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
         sqlite3_stmt *statement;

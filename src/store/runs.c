@@ -161,7 +161,8 @@ enum rec_status rec_store_get_run(struct rec_store *store, uint64_t id, struct r
     size_t count = 0;
     enum rec_status st = read_runs(store, REC_SQL_RUN_GET, id, out, 1, &count, err);
     if (st == REC_OK && count == 0)
-        return rec_error_set(err, REC_NOT_FOUND, "there is no run %llu", (unsigned long long)id);
+        return rec_error_set(err, REC_NOT_FOUND, "id: there is no job %llu",
+                             (unsigned long long)id);
     return st;
 }
 

@@ -375,14 +375,14 @@ enum rec_status rec_versions_activate(struct rec_versions *versions, const char 
                                       struct rec_model_info *info, struct rec_error *err) {
     char path[VERSION_PATH_BYTES];
     if (!is_version(version))
-        return rec_error_set(err, REC_NOT_FOUND, "no model version of that name is kept");
+        return rec_error_set(err, REC_NOT_FOUND, "version: there is no '%.64s'", version);
     path_of(versions, version, path);
 
     struct rec_generation *generation = NULL;
     pthread_mutex_lock(&versions->change);
     enum rec_status st = REC_OK;
     if (!exists(path))
-        st = rec_error_set(err, REC_NOT_FOUND, "model version %s is not kept", version);
+        st = rec_error_set(err, REC_NOT_FOUND, "version: '%s' is not kept", version);
     if (st == REC_OK)
         st = load(versions, path, &generation, err);
     if (st == REC_OK && strcmp(generation->info.version, version) != 0)
