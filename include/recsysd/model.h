@@ -111,6 +111,7 @@ struct rec_family {
     bool ignores_history; /* no event changes a score: lists say "source": "popular" */
     bool repeats_only;    /* tells a user's own items apart and nothing about others: of use only
                              where lists keep what the user has already seen */
+    bool similar_is_directed; /* similar() answers what follows an item: i to j is not j to i */
 
     /* Learns. Fills the empty set *out; on failure finishes it.
      * errors: NO_MEMORY, CANCELLED, BAD_INPUT (data it cannot learn from, with the figure).
@@ -141,8 +142,8 @@ struct rec_family {
     void (*score)(const struct rec_model *model, const float *queries, size_t n, uint32_t first,
                   uint32_t count, float *scores);
 
-    /* scores [count]: how alike items first .. are to `item` (< model->items). Symmetric where
-     * the family's measure is. Its own score is not special: the caller leaves `item` out. */
+    /* scores [count]: how alike items first .. are to `item` (< model->items). Symmetric unless
+     * similar_is_directed. Its own score is not special: the caller leaves `item` out. */
     void (*similar)(const struct rec_model *model, uint32_t item, uint32_t first, uint32_t count,
                     float *scores);
 
