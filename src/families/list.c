@@ -3,6 +3,11 @@
 #include "recsysd/families.h"
 
 const struct rec_family *const rec_families[] = {
-    &rec_random_family, &rec_popularity_family, &rec_personal_popularity_family,
-    &rec_als_family,    &rec_ease_family,       NULL,
+    &rec_random_family,
+    &rec_popularity_family,
+    &rec_personal_popularity_family,
+    &rec_als_family,
+    &rec_ease_family,
+    &rec_nextitem_family,
+    NULL,
 };

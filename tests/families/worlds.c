@@ -26,9 +26,8 @@ static void put(size_t *count, uint32_t user, uint32_t item, float weight) {
 struct rec_dataset *world_checkerboard(uint32_t size) {
     size_t count = 0;
     for (uint32_t user = 0; user < size; user++)
-        for (uint32_t item = user % 2; item < size; item += 2)
-            if (item != user)
-                put(&count, user, item, 1.0f);
+        for (uint32_t step = 2; step < size; step += 2)
+            put(&count, user, (user + step) % size, 1.0f);
     return made(count, size, size);
 }
 

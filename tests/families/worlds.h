@@ -6,7 +6,9 @@
 #include "recsysd/data.h"
 #include "recsysd/families.h"
 
-/* size x size. User u likes the items of u's parity but for item u, which is withheld. */
+/* size x size. User u likes the items of u's parity but for item u, which is withheld;
+ * in rising order from u + 2 on and round the end, so that u is also what comes next. size is even.
+ */
 struct rec_dataset *world_checkerboard(uint32_t size);
 
 /* Skewed towards low items; items repeat within a user; weights 0, .2 and 1. */
