@@ -11,6 +11,8 @@ extern const struct rec_family rec_personal_popularity_family;
 extern const struct rec_family rec_als_family;
 extern const struct rec_family rec_ease_family;
 extern const struct rec_family rec_nextitem_family;
+extern const struct rec_family rec_slim_family;
+extern const struct rec_family rec_svd_family;
 
 /* NULL-terminated. */
 extern const struct rec_family *const rec_families[];
