@@ -33,7 +33,7 @@
 static const struct rec_param svd_params[] = {
     {"factors", REC_PARAM_INT, 1, 1024, true, 64, NULL,
      "rank; 5 to 100 is usual, and it matters most"},
-    {"iterations", REC_PARAM_INT, 1, 100, false, 4, NULL,
+    {"iterations", REC_PARAM_INT, 1, 100, false, 8, NULL,
      "subspace iterations; more are nearer to the exact decomposition"},
     {"oversample", REC_PARAM_INT, 0, 512, false, 16, NULL,
      "extra vectors while iterating, dropped at the end"},
