@@ -24,6 +24,7 @@ enum rec_status rec_idmap_bind(struct rec_idmap *map, const char *id, size_t byt
 /* The id's index, a new one (count) when it is not there. */
 enum rec_status rec_idmap_intern(struct rec_idmap *map, const char *id, size_t bytes,
                                  uint32_t *index, struct rec_error *err);
+/* Unbinds the id and wipes its text from memory. */
 void rec_idmap_remove(struct rec_idmap *map, const char *id, size_t bytes);
 const char *rec_idmap_id(const struct rec_idmap *map, uint32_t index); /* NULL: none bound */
 /* rank [count]: where each index stands by its id: by number where every id is a whole number, by

@@ -5,8 +5,9 @@
  * its followers up, so there are no tombstones and a map that churns does not slow down.
  *
  * Texts live in blocks that are only added to and never move: a pointer from rec_idmap_id stays
- * good as long as the map, also when the id is unbound meanwhile. The hash is keyed with a random
- * seed per map, or a client could choose ids that all meet in one slot. */
+ * good as long as the map, also when the id is bound elsewhere meanwhile. What is removed is wiped,
+ * for it may be an erased person's. The hash is keyed with a random seed per map, or a client could
+ * choose ids that all meet in one slot. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,7 +204,9 @@ enum rec_status rec_idmap_bind(struct rec_idmap *map, const char *id, size_t byt
     if (text == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory for an id of %zu bytes", bytes);
 
-    rec_idmap_remove(map, id, bytes);
+    uint32_t before = rec_idmap_find(map, id, bytes);
+    if (before != REC_STORE_NONE)
+        unbind_index(map, before);
     unbind_index(map, index);
     map->slots[probe(map, hash, id, bytes)] = (struct slot){hash, index + 1};
     map->used++;
@@ -228,8 +231,12 @@ enum rec_status rec_idmap_intern(struct rec_idmap *map, const char *id, size_t b
 
 void rec_idmap_remove(struct rec_idmap *map, const char *id, size_t bytes) {
     uint32_t index = rec_idmap_find(map, id, bytes);
-    if (index != REC_STORE_NONE)
-        unbind_index(map, index);
+    if (index == REC_STORE_NONE)
+        return;
+    /* The block is not freed, so the text would stay in memory for as long as the map. */
+    char *text = (char *)(uintptr_t)map->ids[index];
+    unbind_index(map, index);
+    memset(text, 0, bytes);
 }
 
 const char *rec_idmap_id(const struct rec_idmap *map, uint32_t index) {

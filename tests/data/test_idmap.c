@@ -101,6 +101,21 @@ static void test_against_array(void **state) {
     rec_idmap_destroy(&map);
 }
 
+/* Goal: an id that was removed cannot be read from memory any more: it may be an erased person's.
+ */
+static void test_removed_is_wiped(void **state) {
+    (void)state;
+    static const char nothing[8] = "";
+    struct rec_idmap *map = rec_idmap_create();
+    uint32_t index;
+    assert_int_equal(rec_idmap_intern(map, "a person", 8, &index, NULL), REC_OK);
+    const char *text = rec_idmap_id(map, index);
+    assert_string_equal(text, "a person");
+    rec_idmap_remove(map, text, 8);
+    assert_memory_equal(text, nothing, sizeof(nothing));
+    rec_idmap_destroy(&map);
+}
+
 /* Goal: an id's text stays where it is while the map grows: others hold the pointer. */
 static void test_texts_stay(void **state) {
     (void)state;
@@ -137,7 +152,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intern),        cmocka_unit_test(test_bind),
         cmocka_unit_test(test_against_array), cmocka_unit_test(test_texts_stay),
-        cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_caps),          cmocka_unit_test(test_removed_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
