@@ -1,16 +1,24 @@
 /* Goal: every operation answers what openapi.yaml says, through real sockets, the real store, a
  * real model and the real router, for good requests and for bad ones; and a request that is refused
- * has stored nothing. How: cases are data, in cases/<name>.txt, a file for each group and a fresh
- * server for each file. A case begins with `# <number> <name>`; then, line by line: > METHOD target
- * the request line, and after it: > Name: value              more header fields | text the body;
- * several lines are joined by a newline raw text                   instead of all that: bytes as
- * they are, lines joined by CRLF = status [content type]    what comes back has text / no text the
- * body holds it, or does not json path = value          the member, as compact JSON:
- * items.0.item_id = "7"; `-` when absent count path = n             elements of an array head Name:
- * text            the field holds it let name = path            keeps a member (of a string, its
- * text) as {{name}} for later lines let name = ETag            ... or a header field, by a name
- * with a capital letter until path = value         repeats the request until it is so (jobs take
- * their time) In a request <<repeat n text>> stands for n times the text, and \xNN for a byte. */
+ * has stored nothing.
+ *
+ * How: cases are data, in cases/<name>.txt, a file for each group and a fresh server for each file.
+ * A case begins with `# <number> <name>`; then, line by line:
+ *
+ *   > METHOD target           the request line, and after it:
+ *   > Name: value             more header fields
+ *   | text                    the body; several lines are joined by a newline
+ *   raw text                  instead of all that: bytes as they are, lines joined by CRLF
+ *   = status [content type]   what comes back
+ *   has text / no text        the body holds it, or does not
+ *   json path = value         the member, as compact JSON: items.0.item_id = "7"; `-` when absent
+ *   count path = n            elements of an array
+ *   head Name: text           the field holds it
+ *   let name = path           keeps a member (of a string, its text) as {{name}} for later lines
+ *   let name = ETag           ... or a header field, by a name with a capital letter
+ *   until path = value        repeats the request until it is so (jobs take their time)
+ *
+ * In a request <<repeat n text>> stands for n times the text, and \xNN for a byte. */
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -446,7 +454,10 @@ static void run_line(struct script *script, const char *file, char *line) {
     }
 }
 
-static void run_file(const char *name, bool model) {
+/* Runs the cases of a file. check, if there is one, is called before the first and after the last.
+ */
+static void run_checked(const char *name, bool model,
+                        void (*check)(const struct world *world, bool after)) {
     struct world world;
     struct script script = {.world = &world};
     char path[512], line[LINE_BYTES];
@@ -458,11 +469,15 @@ static void run_file(const char *name, bool model) {
     let_time("future", rec_clock_unix_s() + REC_TIMESTAMP_FUTURE_S_MAX + 60);
     world_start(&world, model);
     begin_case(&script, name, "before the first case");
+    if (check != NULL)
+        check(&world, false);
     while (fgets(line, sizeof(line), file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         run_line(&script, name, line);
     }
     fclose(file);
+    if (check != NULL)
+        check(&world, true);
     world_stop(&world);
     json_decref(script.json);
     free(script.request_line.data);
@@ -471,6 +486,10 @@ static void run_file(const char *name, bool model) {
     free(script.raw.data);
     free(script.request.data);
     free(script.answer.bytes.data);
+}
+
+static void run_file(const char *name, bool model) {
+    run_checked(name, model, NULL);
 }
 
 static void test_lists(void **state) {
@@ -497,9 +516,57 @@ static void test_without_model(void **state) {
     (void)state;
     run_file("without_model", false);
 }
+
+/* ---- what refused requests leave behind ------------------------------------------------- */
+
+struct left {
+    struct rec_store_counts counts;
+    size_t jobs;
+};
+
+static struct left look(const struct world *world) {
+    static struct rec_job jobs[REC_JOBS_LISTED_MAX];
+    struct left left = {.jobs = REC_JOBS_LISTED_MAX};
+    assert_int_equal(rec_store_counts(world->store, &left.counts, NULL), REC_OK);
+    assert_int_equal(rec_scheduler_list(world->scheduler, jobs, &left.jobs, NULL), REC_OK);
+    return left;
+}
+
+/* From here to there the log goes into a file, which must stay empty. */
+static void check_nothing_left(const struct world *world, bool after) {
+    static struct left before;
+    static FILE *log;
+    static int stderr_was;
+    if (!after) {
+        before = look(world);
+        log = tmpfile();
+        assert_non_null(log);
+        rec_log_set_level(REC_LOG_DEBUG);
+        stderr_was = dup(STDERR_FILENO);
+        assert_true(dup2(fileno(log), STDERR_FILENO) >= 0);
+        return;
+    }
+    char line[512] = "";
+    assert_true(dup2(stderr_was, STDERR_FILENO) >= 0);
+    close(stderr_was);
+    rec_log_set_level(REC_LOG_ERROR);
+    rewind(log);
+    if (fgets(line, sizeof(line), log) != NULL)
+        fail_msg("logged: %s", line);
+    fclose(log);
+    struct left now = look(world);
+    assert_int_equal(now.counts.users, before.counts.users);
+    assert_int_equal(now.counts.items, before.counts.items);
+    assert_int_equal(now.counts.interactions, before.counts.interactions);
+    assert_int_equal(now.counts.recorded, before.counts.recorded);
+    assert_int_equal(now.jobs, before.jobs);
+}
+
+/* Goal: whatever is refused has stored nothing, and logged nothing: a client's mistakes may hold a
+ * person's ids. */
 static void test_bad_input(void **state) {
     (void)state;
-    run_file("bad_input", true);
+    run_checked("bad_input", true, check_nothing_left);
 }
 
 int main(void) {
