@@ -150,7 +150,8 @@ static void write_charts(FILE *out, const struct rec_report *report) {
                 rec_svg_scatter);
     if (report->by_bucket) {
         (void)snprintf(title, sizeof(title), "NDCG@%u by length of history", k);
-        write_chart(out, report, title, "users by how many liked rows they have in train",
+        write_chart(out, report, title,
+                    "users by how many liked rows they have in train, and how many users these are",
                     rec_svg_buckets);
     }
     write_chart(out, report, "NDCG against k", "the longer the list, the more there is to find",

@@ -253,8 +253,8 @@ static void write_bucket_keys(FILE *out, const struct rec_report *report) {
     double at = 4.0;
     for (size_t b = 0; b < REC_BUCKETS; b++) {
         char text[96];
-        (void)snprintf(text, sizeof(text), "%s (%s): %llu users", rec_bucket_name(b),
-                       rec_bucket_range(b), (unsigned long long)report->bucket_users[b]);
+        (void)snprintf(text, sizeof(text), "%s (%s): %llu", rec_bucket_name(b), rec_bucket_range(b),
+                       (unsigned long long)report->bucket_users[b]);
         (void)fprintf(
             out, "<rect class=\"b%zu\" x=\"%.0f\" y=\"5\" width=\"10\" height=\"10\" rx=\"2\"/>\n",
             b, at);
