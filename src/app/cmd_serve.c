@@ -27,9 +27,11 @@ struct daemon {
 
 /* ---- checks before anything starts ------------------------------------------------ */
 
+/* By its text, without asking a name server: 127.0.0.1.example.org is somebody else's. */
 static bool is_loopback(const char *listen) {
-    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0 ||
-           strncmp(listen, "localhost:", 10) == 0;
+    size_t host = strspn(listen, "0123456789.");
+    bool ipv4 = strncmp(listen, "127.", 4) == 0 && listen[host] == ':';
+    return ipv4 || strncmp(listen, "[::1]:", 6) == 0 || strncmp(listen, "localhost:", 10) == 0;
 }
 
 static enum rec_status check_settings(const struct config *config, struct rec_weights *weights,

@@ -79,6 +79,7 @@ class Help(Folder):
             (["serve", "--retrain-model", "alz"], "als", 2),
             (["serve", "--retrain-set", "factor=3"], "factors", 2),
             (["serve", "--listen", "0.0.0.0:80"], "allow-remote", 2),
+            (["serve", "--listen", "127.0.0.1.example.org:80"], "allow-remote", 2),
             (["serve", "--listen", "8080"], "ADDR:PORT", 2),
             (["serve", "--check-config", "--listen", "127.0.0.1:65536"],
              "listen: 65536 is not within 0 and 65535", 2),
