@@ -16,7 +16,7 @@
  * differ, is scored by rec_kernels_rows_dot, whose bits do not depend on how many rows it is given.
  *
  * A first threshold comes without sorting: each lane of the vectors, over every fourth word, keeps
- * the best lower end it has seen; these are GROUPS different items, so the k-th best of them
+ * the best lower end it has seen; these are GROUPS different items, so what k of them reach
  * bounds the k-th best score from below.
  *
  * Items are stored as q + 128, because the instruction (vpdpbusd) takes unsigned bytes on one side;
@@ -200,15 +200,38 @@ static void bound_words(struct pass *pass, size_t first, size_t words, float bes
     }
 }
 
-/* The k-th best of best, a score that k items reach; -infinity for a k beyond them. */
+/* A score that at least k of the best reach, close to the k-th of them; -infinity for a k beyond
+ * them. Halving, not a heap: its tests always go the same way, and a bar that is a little low costs
+ * a row or two. It begins at the least of the maxima of as many groups as are needed, which so many
+ * reach already. */
 static float first_bar(const float best[GROUPS], size_t k) {
-    struct rec_ranked kept[GROUPS];
-    struct rec_topk low;
+    enum { HALVINGS = 8, GROUPS_MIN = 16 };
+    const struct kernels *kernels = rec_kernels_chosen();
+    float maxima[GROUPS];
     if (k > GROUPS)
         return -INFINITY;
-    rec_topk_init(&low, kept, k);
-    rec_topk_scan(&low, best, 0, GROUPS, NULL);
-    return kept[0].score;
+    memcpy(maxima, best, sizeof(maxima));
+    size_t groups = GROUPS;
+    while (groups / 2 >= k && groups > GROUPS_MIN) {
+        groups /= 2;
+        for (size_t i = 0; i < groups; i++)
+            maxima[i] = maxima[i + groups] > maxima[i] ? maxima[i + groups] : maxima[i];
+    }
+    float low = maxima[0], high = maxima[0];
+    for (size_t i = 1; i < groups; i++) {
+        low = maxima[i] < low ? maxima[i] : low;
+        high = maxima[i] > high ? maxima[i] : high;
+    }
+    for (int i = 0; i < HALVINGS && low > -INFINITY; i++) {
+        float middle = low + (high - low) / 2.0f;
+        size_t reached = 0;
+        for (size_t part = 0; part < GROUPS; part += SCAN_WORD)
+            reached +=
+                (size_t)__builtin_popcountll(kernels->above(best + part, SCAN_WORD, middle, true));
+        low = reached >= k ? middle : low;
+        high = reached >= k ? high : middle;
+    }
+    return low;
 }
 
 /* What an item must reach to be looked at. */
