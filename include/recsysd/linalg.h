@@ -60,11 +60,11 @@ void rec_cholesky_solve(const float *L, size_t n, float *b);
  * read, both are written. Progress is reported as phase "solve" from 0 to 1.
  * errors: BAD_INPUT (not positive definite in float, with the row), NO_MEMORY, CANCELLED; A is
  *         then spoilt. Same bits for any number of threads.
- * cost:   n³ operations; 1 KiB n of memory beside A */
+ * cost:   n³ operations; 1.5 KiB n of memory beside A */
 enum rec_status rec_spd_inverse(float *A, size_t n, struct rec_pool *pool,
                                 const struct rec_progress *progress, struct rec_error *err);
 /* Solves A X = B for B [n x columns], row-major, in place. A is spoilt. Otherwise as the inverse.
- * cost:   n³/3 + 2 n² columns operations; 1 KiB n and 256 KiB a thread of memory beside A and B */
+ * cost:   n³/3 + 2 n² columns operations; 1.5 KiB n and 384 KiB a thread of memory beside A and B */
 enum rec_status rec_spd_solve(float *A, size_t n, float *B, size_t columns, struct rec_pool *pool,
                               const struct rec_progress *progress, struct rec_error *err);
 

@@ -204,12 +204,12 @@ enum rec_status rec_ease_fit(const struct rec_fit *fit, struct rec_tensors *out,
     return st;
 }
 
-/* The matrix; a panel of 256 columns and a few vectors; X twice, until the Gram matrix is there;
+/* The matrix; a panel of 384 columns and a few vectors; X twice, until the Gram matrix is there;
  * what is kept of B when it is not all. In double, which holds any sum of these. */
 size_t rec_ease_fit_bytes(const struct rec_fit *fit) {
     double n = (double)fit->data->items, users = (double)fit->data->users;
     double events = (double)fit->data->offset[fit->data->users];
-    double inputs = 16.0 * events + 8.0 * (n + users), panel = 1024.0 * n;
+    double inputs = 16.0 * events + 8.0 * (n + users), panel = 1536.0 * n;
     double density = rec_params_get(fit->params, "density");
     double kept = density < 1.0 ? 8.0 * density * n * n : 0.0;
     double beside = inputs > panel + kept ? inputs : panel + kept;

@@ -21,11 +21,11 @@ static const struct {
     {"below a small block", 31, 1, 0.1f},
     {"a small block", 32, 5, 0.1f},
     {"past a small block", 33, 5, 0.1f},
-    {"below a block", 255, 7, 0.1f},
-    {"a block", 256, 255, 0.1f},
-    {"past a block", 257, 256, 0.1f},
-    {"two blocks and some", 545, 257, 0.1f},
-    {"past the blocks side by side", 1317, 3, 0.1f},
+    {"below a block", 383, 7, 0.1f},
+    {"a block", 384, 255, 0.1f},
+    {"past a block", 385, 256, 0.1f},
+    {"two blocks and some", 801, 257, 0.1f},
+    {"past the blocks side by side", 1957, 3, 0.1f},
     {"ill conditioned", 300, 4, 1e-4f},
 };
 
@@ -146,7 +146,7 @@ static void test_refusals(void **state) {
     (void)state;
     enum { N = 600 };
     static const float bad[] = {0.0f, -1.0f, NAN, INFINITY};
-    static const size_t rows[] = {0, 1, 31, 32, 255, 256, 400, N - 1};
+    static const size_t rows[] = {0, 1, 31, 32, 383, 384, 400, N - 1};
     float *A = floats((size_t)N * N), *b = floats(N);
     for (size_t r = 0; r < COUNT(rows); r++)
         for (size_t k = 0; k < COUNT(bad); k++)
@@ -187,7 +187,7 @@ static void listen(void *context, const char *phase, double fraction, double los
 /* Goal: progress rises to 1, and a cancel is obeyed at every step, the last one too. */
 static void test_progress(void **state) {
     (void)state;
-    enum { N = 700, STEPS = 3 };
+    enum { N = 900, STEPS = 3 };
     float *A = floats((size_t)N * N), *b = floats(N);
     for (size_t solving = 0; solving < 2; solving++)
         for (size_t cancel_at = 0; cancel_at <= STEPS + 1; cancel_at++) {
