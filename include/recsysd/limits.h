@@ -55,6 +55,7 @@ enum {
 
     /* models and training */
     REC_PARAMS_MAX = 32,
+    REC_PARAMS_NESTED_BYTES = 256, /* with the table's own, they must fit a file's 512 */
     REC_TENSORS_MAX = 64,
     REC_FACTORS_MAX = 2048,
     REC_JOBS_QUEUED_MAX = 16,

@@ -21,7 +21,15 @@ struct rec_dataset; /* data.h; families read it, and model.c looks at its size *
 
 /* ---- parameters (params.c) ------------------------------------------------------ */
 
-enum rec_param_type { REC_PARAM_INT, REC_PARAM_FLOAT, REC_PARAM_BOOL, REC_PARAM_CHOICE };
+/* FAMILY is a CHOICE among families that brings the chosen one's parameters along: where the row
+ * is `second` and the choice is als, "second.factors=64" sets factors of it. */
+enum rec_param_type {
+    REC_PARAM_INT,
+    REC_PARAM_FLOAT,
+    REC_PARAM_BOOL,
+    REC_PARAM_CHOICE,
+    REC_PARAM_FAMILY
+};
 
 /* One row of a family's table; the command line, the API, the tuner and the docs read it. */
 struct rec_param {
@@ -29,8 +37,8 @@ struct rec_param {
     enum rec_param_type type;
     double min, max;            /* INT, FLOAT: inclusive */
     bool log_scale;             /* how a tuner should sample it */
-    double standard;            /* the default; for CHOICE the index */
-    const char *const *choices; /* CHOICE: NULL-terminated */
+    double standard;            /* the default; for CHOICE and FAMILY the index */
+    const char *const *choices; /* CHOICE, FAMILY: NULL-terminated */
     const char *help;           /* one line */
 };
 
@@ -38,6 +46,7 @@ struct rec_params {
     const struct rec_param *table;
     size_t count;
     double value[REC_PARAMS_MAX];
+    char nested[REC_PARAMS_NESTED_BYTES]; /* "second.factors=64 ...": of families chosen by a row */
 };
 
 void rec_params_defaults(const struct rec_param *table, size_t count, struct rec_params *out);
@@ -49,6 +58,10 @@ enum rec_status rec_params_set(struct rec_params *params, const char *assignment
 enum rec_status rec_params_read(struct rec_params *params, const char *text, struct rec_error *err);
 double rec_params_get(const struct rec_params *params,
                       const char *name); /* name must be in the table */
+/* Applies what was set for the family that row `name` chooses to *out, which has that family's
+ * table. What is nested is only checked here: BAD_INPUT as rec_params_set, naming the row. */
+enum rec_status rec_params_nested(const struct rec_params *params, const char *name,
+                                  struct rec_params *out, struct rec_error *err);
 /* "factors=64 regularization=0.01 ...", all of them, in table order; reads back to the same values.
  */
 size_t rec_params_write(const struct rec_params *params, char *out, size_t cap);

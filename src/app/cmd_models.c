@@ -17,7 +17,8 @@ static void print_param(const struct rec_param *p) {
         (void)printf("  %-18s %-9s %-18s %s\n", p->name, p->standard != 0.0 ? "true" : "false",
                      "true, false", p->help);
         return;
-    case REC_PARAM_CHOICE: {
+    case REC_PARAM_CHOICE:
+    case REC_PARAM_FAMILY: {
         size_t used = 0;
         range[0] = '\0';
         for (size_t i = 0; p->choices[i] != NULL && used < sizeof(range); i++)

@@ -100,9 +100,64 @@ static enum rec_status read_value(const struct rec_param *row, const char *text,
     case REC_PARAM_BOOL:
         return read_bool(row, text, out, err);
     case REC_PARAM_CHOICE:
+    case REC_PARAM_FAMILY:
         return read_choice(row, text, out, err);
     }
     return rec_error_set(err, REC_BAD_INPUT, "%s: a type no one knows", row->name);
+}
+
+/* ---- parameters of a family that a row chooses ------------------------------------------ */
+
+static bool same_name(const char *a, const char *b) {
+    size_t bytes = strcspn(a, "=");
+    return bytes == strcspn(b, "=") && memcmp(a, b, bytes) == 0;
+}
+
+/* Takes the place of an earlier assignment to the same name. */
+static enum rec_status set_nested(struct rec_params *params, const char *assignment,
+                                  struct rec_error *err) {
+    char text[sizeof(params->nested)];
+    size_t used = 0, bytes = strlen(assignment);
+    const char *at = params->nested;
+    for (at += strspn(at, " "); *at != '\0'; at += strspn(at, " ")) {
+        size_t word = strcspn(at, " ");
+        if (!same_name(at, assignment)) {
+            memcpy(text + used, at, word);
+            used += word;
+            text[used++] = ' ';
+        }
+        at += word;
+    }
+    if (strchr(assignment, ' ') != NULL || bytes >= ASSIGNMENT_BYTES)
+        return rec_error_set(err, REC_BAD_INPUT, "'%.60s' has a space in it, or is too long",
+                             assignment);
+    if (used + bytes >= sizeof(text))
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "'%.60s': the parameters of chosen families take more than %zu bytes",
+                             assignment, sizeof(text) - 1);
+    memcpy(text + used, assignment, bytes + 1);
+    memcpy(params->nested, text, used + bytes + 1);
+    return REC_OK;
+}
+
+enum rec_status rec_params_nested(const struct rec_params *params, const char *name,
+                                  struct rec_params *out, struct rec_error *err) {
+    char assignment[ASSIGNMENT_BYTES];
+    size_t prefix = strlen(name);
+    const char *at = params->nested;
+    for (at += strspn(at, " "); *at != '\0'; at += strspn(at, " ")) {
+        size_t word = strcspn(at, " ");
+        if (word > prefix && word < sizeof(assignment) && memcmp(at, name, prefix) == 0 &&
+            at[prefix] == '.') {
+            struct rec_error reason = {.status = REC_OK};
+            memcpy(assignment, at + prefix + 1, word - prefix - 1);
+            assignment[word - prefix - 1] = '\0';
+            if (rec_params_set(out, assignment, &reason) != REC_OK)
+                return rec_error_set(err, reason.status, "%s: %s", name, reason.text);
+        }
+        at += word;
+    }
+    return REC_OK;
 }
 
 enum rec_status rec_params_set(struct rec_params *params, const char *assignment,
@@ -119,8 +174,16 @@ enum rec_status rec_params_set(struct rec_params *params, const char *assignment
                              assignment);
     memcpy(name, assignment, bytes);
 
+    char *dot = strchr(name, '.');
+    if (dot != NULL)
+        *dot = '\0';
     size_t row = find_row(params, name);
-    if (row == params->count)
+    bool chosen = row < params->count && params->table[row].type == REC_PARAM_FAMILY;
+    if (dot != NULL)
+        *dot = '.';
+    if (dot != NULL && chosen)
+        return set_nested(params, assignment, err);
+    if (row == params->count || dot != NULL)
         return unknown_name(params, name, err);
     return read_value(&params->table[row], sign + 1, &params->value[row], err);
 }
@@ -162,6 +225,7 @@ static const char *value_text(const struct rec_param *row, double value, char te
     case REC_PARAM_BOOL:
         return value != 0.0 ? "true" : "false";
     case REC_PARAM_CHOICE:
+    case REC_PARAM_FAMILY:
         return row->choices[(size_t)value];
     }
     return "";
@@ -177,6 +241,11 @@ size_t rec_params_write(const struct rec_params *params, char *out, size_t cap) 
         size_t room = used < cap ? cap - used : 0;
         int n = snprintf(room > 0 ? out + used : NULL, room, "%s%s=%s", i == 0 ? "" : " ",
                          row->name, value_text(row, params->value[i], number));
+        used += (size_t)n;
+    }
+    if (params->nested[0] != '\0') {
+        size_t room = used < cap ? cap - used : 0;
+        int n = snprintf(room > 0 ? out + used : NULL, room, " %s", params->nested);
         used += (size_t)n;
     }
     return used;
