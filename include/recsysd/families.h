@@ -13,6 +13,7 @@ extern const struct rec_family rec_ease_family;
 extern const struct rec_family rec_nextitem_family;
 extern const struct rec_family rec_slim_family;
 extern const struct rec_family rec_svd_family;
+extern const struct rec_family rec_blend_family;
 
 /* NULL-terminated. */
 extern const struct rec_family *const rec_families[];

@@ -3,7 +3,14 @@
 #include "recsysd/families.h"
 
 const struct rec_family *const rec_families[] = {
-    &rec_random_family, &rec_popularity_family, &rec_personal_popularity_family,
-    &rec_als_family,    &rec_ease_family,       &rec_nextitem_family,
-    &rec_slim_family,   &rec_svd_family,        NULL,
+    &rec_random_family,
+    &rec_popularity_family,
+    &rec_personal_popularity_family,
+    &rec_als_family,
+    &rec_ease_family,
+    &rec_nextitem_family,
+    &rec_slim_family,
+    &rec_svd_family,
+    &rec_blend_family,
+    NULL,
 };
