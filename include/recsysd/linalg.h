@@ -64,7 +64,8 @@ void rec_cholesky_solve(const float *L, size_t n, float *b);
 enum rec_status rec_spd_inverse(float *A, size_t n, struct rec_pool *pool,
                                 const struct rec_progress *progress, struct rec_error *err);
 /* Solves A X = B for B [n x columns], row-major, in place. A is spoilt. Otherwise as the inverse.
- * cost:   n³/3 + 2 n² columns operations; 1.5 KiB n and 384 KiB a thread of memory beside A and B */
+ * cost:   n³/3 + 2 n² columns operations; 1.5 KiB n and 384 KiB a thread of memory beside A and B
+ */
 enum rec_status rec_spd_solve(float *A, size_t n, float *B, size_t columns, struct rec_pool *pool,
                               const struct rec_progress *progress, struct rec_error *err);
 
