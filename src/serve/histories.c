@@ -165,9 +165,10 @@ bool rec_histories_copy(struct rec_histories *histories, uint32_t user, struct r
         size_t old = at->count > REC_HISTORY_SCORED_MAX ? at->count - REC_HISTORY_SCORED_MAX : 0;
         *count = at->count - old;
         *version = at->rows;
-        if (*count > 0)
+        if (*count > 0 && events != NULL)
             memcpy(events, at->events + old, *count * sizeof(*events));
-        for (size_t i = 0; i < old && seen != NULL; i++)
+        size_t cleared = events == NULL ? at->count : old;
+        for (size_t i = 0; i < cleared && seen != NULL; i++)
             if (at->events[i].item < items)
                 rec_serve_bit_clear(seen, at->events[i].item);
     }

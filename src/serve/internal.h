@@ -132,7 +132,8 @@ uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user);
 uint64_t rec_histories_version(struct rec_histories *histories, uint32_t user);
 
 /* Copies the newest REC_HISTORY_SCORED_MAX events; older ones are only cleared from seen (NULL:
- * not wanted), which holds `items` bits. False: behind the database, nothing was copied. */
+ * not wanted), which holds `items` bits. events NULL: copies none, clears all; *count is the same.
+ * False: behind the database, nothing was done. */
 bool rec_histories_copy(struct rec_histories *histories, uint32_t user, struct rec_event *events,
                         size_t *count, uint64_t *version, uint64_t *seen, uint32_t items);
 /* One committed event. *popularity: what the item's live count changes by. NO_MEMORY: the history

@@ -20,6 +20,7 @@ struct call {
     struct rec_history history;        /* events are the scratch's */
     uint64_t version;
     uint32_t items; /* bits of the mask */
+    bool kept;      /* the query is in the scratch already, and no event was copied */
 };
 
 static enum rec_status check(const struct rec_recommend_query *query, struct rec_error *err) {
@@ -52,12 +53,38 @@ static enum rec_status choose(struct call *call, struct rec_error *err) {
 
 /* ---- histories ---------------------------------------------------------------------------- */
 
+/* Room for a query; its address may change. */
+static enum rec_status reserve_query(struct call *call, struct rec_error *err) {
+    struct rec_scratch *scratch = call->scratch;
+    return rec_alloc_grow(&scratch->query, &scratch->query_floats,
+                          call->generation->model->query_floats, sizeof(float), err);
+}
+
+/* The short way for a user whose query was kept: of the history only the mask needs to know, and
+ * only its version counts. False: the long way, which begins anew, is needed. */
+static bool take_kept(struct call *call, uint32_t user, uint64_t *seen) {
+    struct rec_serve *serve = call->serve;
+    size_t count;
+    uint64_t version;
+    if (call->generation == NULL || call->query->explain || reserve_query(call, NULL) != REC_OK)
+        return false;
+    if (!rec_histories_copy(&serve->histories, user, NULL, &count, &version, seen, call->items) ||
+        !rec_queries_get(&serve->queries, user, call->generation->serial, version,
+                         call->scratch->query, call->generation->model->query_floats))
+        return false;
+    call->history.user = user;
+    call->history.count = count;
+    call->version = version;
+    call->kept = true;
+    return true;
+}
+
 static enum rec_status copy_user(struct call *call, struct rec_error *err) {
     struct rec_serve *serve = call->serve;
     uint64_t *seen = call->query->include_seen ? NULL : call->scratch->mask;
     uint32_t user = rec_histories_find(&serve->histories, call->query->user_id);
     enum rec_status st = REC_OK;
-    if (user == REC_STORE_NONE)
+    if (user == REC_STORE_NONE || take_kept(call, user, seen))
         return REC_OK;
     while (!rec_histories_copy(&serve->histories, user, call->scratch->events, &call->history.count,
                                &call->version, seen, call->items)) {
@@ -107,7 +134,7 @@ static enum rec_status prepare(struct call *call, struct rec_error *err) {
     if (st != REC_OK)
         return st;
 
-    for (size_t i = 0; i < call->history.count && !query->include_seen; i++)
+    for (size_t i = 0; i < call->history.count && !query->include_seen && !call->kept; i++)
         clear(call, scratch->events[i].item);
     for (size_t i = 0; i < query->exclude_count; i++) {
         uint32_t item = rec_catalogue_find(catalogue, query->exclude_items[i]);
@@ -128,8 +155,10 @@ static enum rec_status make_query(struct call *call, bool *says, struct rec_erro
     uint64_t serial = call->generation->serial;
     uint32_t user = call->history.user;
 
-    enum rec_status st = rec_alloc_grow(&scratch->query, &scratch->query_floats,
-                                        model->query_floats, sizeof(float), err);
+    *says = call->kept;
+    if (call->kept)
+        return REC_OK;
+    enum rec_status st = reserve_query(call, err);
     if (st == REC_OK)
         st = rec_alloc_grow(&scratch->family, &scratch->family_floats, model->scratch_floats,
                             sizeof(float), err);
