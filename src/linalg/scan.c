@@ -58,29 +58,56 @@ struct coded {
     int32_t code_sum;
 };
 
-/* Writes dimension i to codes[i / 4 x stride + i % 4], plus offset; the padding is the offset. */
+struct sums {
+    double error[4], norm[4]; /* four apart, so that one addition need not wait for the last */
+    int32_t code[4], square[4];
+};
+
+/* One quad: 4 values, the codes of which go to codes [4], plus offset. */
+static inline void encode_quad(const float value[4], float scale, float steps, int offset,
+                               uint8_t codes[4], struct sums *sums) {
+    for (size_t j = 0; j < 4; j++) {
+        float at = value[j] * steps;
+        int code = (int)(at < 0.0f ? at - 0.5f : at + 0.5f); /* any code near is right */
+        code = code < -CODE_MAX ? -CODE_MAX : code > CODE_MAX ? CODE_MAX : code;
+        double off = (double)value[j] - (double)code * (double)scale;
+        sums->error[j] += off * off;
+        sums->norm[j] += (double)value[j] * (double)value[j];
+        sums->code[j] += code;
+        sums->square[j] += code * code;
+        codes[j] = (uint8_t)(code + offset);
+    }
+}
+
+static double sum4(const double x[4]) {
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
+/* Writes quad q to codes + q stride, plus offset; the padding is the offset. */
 static struct coded encode(const float *row, size_t n, int offset, uint8_t *codes, size_t stride) {
     float largest = 0.0f;
     for (size_t i = 0; i < n; i++)
         largest = fabsf(row[i]) > largest ? fabsf(row[i]) : largest;
-    struct coded out = {.scale = largest / CODE_MAX};
-    double error = 0.0, norm = 0.0, squares = 0.0;
-    for (size_t i = 0; i < (n + 3) / 4 * 4; i++) {
-        float value = i < n ? row[i] : 0.0f;
-        float steps = out.scale > 0.0f ? value / out.scale : 0.0f;
-        int code = (int)(steps < 0.0f ? steps - 0.5f : steps + 0.5f); /* any code near is right */
-        code = code < -CODE_MAX ? -CODE_MAX : code > CODE_MAX ? CODE_MAX : code;
-        double off = (double)value - (double)code * (double)out.scale;
-        error += off * off;
-        norm += (double)value * (double)value;
-        squares += (double)(code * code);
-        out.code_sum += code;
-        codes[i / 4 * stride + i % 4] = (uint8_t)(code + offset);
+    /* So small that the division overflows: codes of 0, and an error of the whole row. */
+    float scale = largest / CODE_MAX, steps = scale >= FLT_MIN ? 1.0f / scale : 0.0f;
+    struct sums sums = {0};
+    size_t quads = n / 4;
+    for (size_t q = 0; q < quads; q++)
+        encode_quad(row + q * 4, scale, steps, offset, codes + q * stride, &sums);
+    if (n % 4 != 0) {
+        float tail[4] = {0};
+        memcpy(tail, row + quads * 4, n % 4 * sizeof(tail[0]));
+        encode_quad(tail, scale, steps, offset, codes + quads * stride, &sums);
     }
-    out.error = sqrt(error);
-    out.norm = sqrt(norm);
-    out.code_norm = sqrt(squares) * (double)out.scale;
-    return out;
+    double squares =
+        (double)((sums.square[0] + sums.square[1]) + (sums.square[2] + sums.square[3]));
+    return (struct coded){
+        .scale = scale,
+        .error = sqrt(sum4(sums.error)),
+        .norm = sqrt(sum4(sums.norm)),
+        .code_norm = sqrt(squares) * (double)scale,
+        .code_sum = (sums.code[0] + sums.code[1]) + (sums.code[2] + sums.code[3]),
+    };
 }
 
 /* A float not below x >= 0, which is a double sum's root: off by less than 2^-40 of itself. */
