@@ -121,8 +121,8 @@ void rec_scan_destroy(struct rec_scan **scan);
  * rec_topk_scan. What is kept is, item by item and bit by bit, what rec_kernels_rows_dot over all
  * rows and rec_topk_scan would keep. query [n], finite.
  * threads: any; allocates nothing, 25 KiB of stack
- * cost:    a quarter of the exact scan's where scores differ; one and a third where they are all
- *          as good as equal */
+ * cost:    about half the exact scan's for 3,883 rows of 64 and k = 10; the gain falls as k
+ *          grows; one and a third of it where all scores are as good as equal */
 void rec_scan_topk(const struct rec_scan *scan, const float *query, uint32_t items,
                    const uint64_t *mask, struct rec_topk *top);
 
