@@ -28,10 +28,8 @@
  * sums, or the matrix is no Gram matrix any more. */
 #define FADED_IN_TRAINING 1e-6
 
-enum {
-    SLICES = 64, /* of the items, a report after each */
-    NONE = UINT32_MAX,
-};
+enum { SLICES = 64 }; /* of the items, a report after each */
+#define NONE UINT32_MAX
 
 /* The events that say something, of the items used. */
 struct sequences {
