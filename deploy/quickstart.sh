@@ -145,7 +145,7 @@ daemon_pid() {
 }
 
 stop_daemon() {
-    pid=$(daemon_pid) || return 0
+    pid=$(daemon_pid) || return 1
     say "stopping the daemon that runs (pid $pid): it answers what it has and commits"
     kill -TERM "$pid"
     tries=0
@@ -177,7 +177,7 @@ start_daemon() {
 }
 
 if [ "${1:-}" = stop ]; then
-    stop_daemon
+    stop_daemon || say "no daemon of $state runs (RECSYSD_STATE_DIR must be what it was at the start)"
     exit 0
 fi
 [ $# = 0 ] || fail "unknown argument '$1'; usage: deploy/quickstart.sh [stop]"
@@ -188,7 +188,7 @@ build_release
 find_data
 db=$state/$name.db
 
-stop_daemon
+stop_daemon || true
 import_data
 train_model
 start_daemon
@@ -202,5 +202,6 @@ Try, in this order: a list for user 1; a liked movie for somebody new; that pers
   curl -H 'Content-Type: application/json' -d '{"user_id":"me","item_id":"1","type":"rating","value":5}' http://$listen/interactions
   curl 'http://$listen/recommend?user_id=me&k=5'
 
-Stop it with: $source/deploy/quickstart.sh stop
+The program itself, for data of your own: $recsysd --help
+Stop it with: ${RECSYSD_STATE_DIR:+RECSYSD_STATE_DIR='$RECSYSD_STATE_DIR' }$source/deploy/quickstart.sh stop
 END

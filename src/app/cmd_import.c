@@ -14,12 +14,22 @@ struct import {
     struct rec_store_import *target;
     struct progress_line line;
     uint64_t rows, added, items, bad;
+    const struct rec_weights *weights;
+    uint64_t unweighed; /* rows of types that have no weight; the first of those types */
+    char unweighed_type[REC_TYPE_BYTES_MAX + 1];
 };
 
 static enum rec_status on_rows(void *context, const struct rec_interaction *rows, size_t count,
                                struct rec_error *err) {
     struct import *import = context;
     import->rows += count;
+    for (size_t i = 0; i < count; i++) {
+        if (rec_weights_known(import->weights, rows[i].type))
+            continue;
+        if (import->unweighed++ == 0)
+            (void)snprintf(import->unweighed_type, sizeof(import->unweighed_type), "%s",
+                           rows[i].type);
+    }
     return rec_store_import_rows(import->target, rows, count, &import->added, err);
 }
 
@@ -78,6 +88,12 @@ static void print_summary(const struct import *import, const struct config *conf
         format_count(import->rows - import->added, known), format_count(import->items, items),
         (unsigned long long)import->bad, seconds,
         format_count((uint64_t)((double)import->rows / (seconds > 0 ? seconds : 1)), rate));
+    if (import->unweighed > 0)
+        (void)fprintf(stderr,
+                      "note: %s rows have types without a weight, such as '%s': no model learns "
+                      "from them unless train and serve get --weights %s=W\n",
+                      format_count(import->unweighed, added), import->unweighed_type,
+                      import->unweighed_type);
 }
 
 static enum rec_status import_all(struct import *import, struct rec_store *store,
@@ -106,6 +122,7 @@ int cmd_import(const struct config *config) {
                     stderr);
         return EXIT_USAGE;
     }
+    import.weights = &weights;
     progress_start(&import.line, config_flag(config, SET_PROGRESS));
     st = app_weights(config, &weights, &err);
     if (st == REC_OK) {

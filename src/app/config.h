@@ -29,7 +29,8 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
     X(FORMAT, "format", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "FORMAT",                       \
       "movielens, movielens-1m (folders), csv, ndjson or user-lists (files)")                      \
     X(COLUMNS, "columns", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "MAP",                        \
-      "csv: user=NAME,item=NAME[,value=NAME][,timestamp=NAME][,type=NAME] by header name")         \
+      "csv: user=NAME,item=NAME[,value=NAME][,timestamp=NAME][,type=NAME] by header name; times "  \
+      "are Unix seconds, RFC 3339 or 'YYYY-MM-DD HH:MM:SS'")                                       \
     X(TYPE, "type", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "TYPE",                             \
       "csv, user-lists: type of rows when no column has it (default: rating with a value "         \
       "column, else view; order in user-lists)")                                                   \

@@ -124,8 +124,9 @@ enum rec_status rec_read_bad(struct rec_reader *reader, const char *reason) {
     unsigned long long line = bad.line, allowed = options->skip_bad_max;
     if (++reader->bad_rows > options->skip_bad_max) {
         if (allowed == 0)
-            return rec_error_set(reader->err, REC_BAD_INPUT, "%.60s:%llu: %s", bad.file, line,
-                                 bad.text);
+            return rec_error_set(reader->err, REC_BAD_INPUT,
+                                 "%.60s:%llu: %s (--skip-bad N passes over up to N bad rows)",
+                                 bad.file, line, bad.text);
         return rec_error_set(reader->err, REC_BAD_INPUT,
                              "%.60s:%llu: %s (more bad rows than the %llu to be skipped)", bad.file,
                              line, bad.text, allowed);

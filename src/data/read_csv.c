@@ -199,6 +199,11 @@ static enum rec_status find_column(const struct csv *csv, const char *name, stru
     }
     if (out->index == SIZE_MAX) {
         const char *near = rec_text_nearest(name, names, csv->columns);
+        if (near == NULL && csv->columns == 1)
+            return rec_error_set(reader->err, REC_BAD_INPUT,
+                                 "%.60s:1: the header has no column '%.60s', only '%.60s'; commas "
+                                 "separate columns",
+                                 reader->file, name, names[0]);
         return rec_error_set(reader->err, REC_BAD_INPUT,
                              "%.60s:1: the header has no column '%.60s'%s%.60s%s", reader->file,
                              name, near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
@@ -375,7 +380,7 @@ enum rec_status rec_read_csv(struct rec_reader *reader) {
     if (options->columns == NULL)
         return rec_error_set(reader->err, REC_BAD_INPUT,
                              "columns: CSV needs the names of its columns, as in "
-                             "user=userId,item=movieId,value=rating,timestamp=timestamp");
+                             "--columns user=userId,item=movieId,value=rating,timestamp=timestamp");
     char *text = rec_alloc_text(options->columns, strlen(options->columns));
     if (text == NULL)
         return rec_error_set(reader->err, REC_NO_MEMORY, "no memory for the names of columns");

@@ -12,7 +12,8 @@
  *
  * G is kept in compressed rows: all of it for films, a small part of it for a shop of a hundred
  * thousand goods. Item j's problem is then copied out, dense, for its `neighbors` candidates: those
- * that would reduce the objective the most on their own, by (G_ij - l1)² / (G_ii + l2). Where
+ * that would reduce the objective the most on their own, by (G_ij - l1)² / (G_ii + l2), among those
+ * that some user has together with j. Where
  * coefficients may not be negative, items with G_ij <= l1 can never enter, since r_i only falls
  * from G_ij (entries of G are sums of products of weights >= 0): leaving those out is exact.
  *

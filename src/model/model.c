@@ -62,7 +62,7 @@ static enum rec_status check_data(const struct rec_dataset *data, struct rec_err
             return REC_OK;
     return rec_error_set(err, REC_BAD_INPUT,
                          "nothing to learn from: none of the %llu interactions of %u users weighs "
-                         "more than 0",
+                         "more than 0; weights and rating-min say what one weighs",
                          (unsigned long long)events, data->users);
 }
 

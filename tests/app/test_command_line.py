@@ -176,13 +176,24 @@ class Import(Folder):
         bad.write_text("user,item,stars\na,x,5\nb,y,five\nc,z,4\n")
         args = ("import", "--db", self.db, "--format", "csv", "--columns",
                 "user=user,item=item,value=stars", bad)
-        self.refused(run(*args), "bad.csv:3", "stars", "five")
+        self.refused(run(*args), "bad.csv:3", "stars", "five", "--skip-bad")
         self.assertEqual(self.rows(), 0)
         done = run(*args, "--skip-bad", "1")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("bad.csv:3", done.stderr)
         self.assertIn("1 bad rows skipped", done.stdout)
         self.assertEqual(self.rows(), 2)
+
+    def test_type_without_a_weight(self):
+        file = self.dir / "orders.csv"
+        file.write_text("user,item\na,x\nb,y\n")
+        args = ("import", "--db", self.db, "--format", "csv", "--columns", "user=user,item=item")
+        done = run(*args, "--type", "bought", file)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("2 rows", done.stderr)
+        self.assertIn("--weights bought=", done.stderr)
+        done = run(*args, "--type", "order", file)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_ndjson(self):
         file = self.dir / "events.ndjson"

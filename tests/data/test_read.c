@@ -149,6 +149,8 @@ static const struct {
     {"empty file", "user=user,item=item", "", "events.csv: the file is empty"},
     {"missing column", "user=user,item=thing", "user,item\n",
      "events.csv:1: the header has no column 'thing'"},
+    {"missing column, other separator", "user=user,item=thing", "user;thing;note\n",
+     "events.csv:1: the header has no column 'user', only 'user;thing;note'; commas separate"},
     {"missing column, one near", "user=User,item=item", "user,item\n",
      "events.csv:1: the header has no column 'User'; did you mean 'user'?"},
     {"column twice", "user=user,item=item", "user,item,item\n",
