@@ -266,25 +266,27 @@ static float bar_now(const struct rec_topk *top, float bar) {
     return top->count == top->k && top->kept[0].score > bar ? top->kept[0].score : bar;
 }
 
-/* Scores what reaches the bar among the items of one word. */
-static void score_word(struct pass *pass, size_t word, uint64_t found, const float *upper,
-                       float *bar) {
+/* All of one word: where most items reach the bar, as in a scan without codes. */
+static void score_all(struct pass *pass, size_t word) {
     const struct rec_scan *scan = pass->scan;
-    size_t first = word * SCAN_WORD, left = pass->items - first;
+    uint32_t first = (uint32_t)(word * SCAN_WORD), left = pass->items - first;
+    uint32_t count = left < SCAN_WORD ? left : SCAN_WORD;
     float scores[SCAN_WORD];
-    bool dense = __builtin_popcountll(found) >= DENSE;
-    if (dense)
-        rec_kernels_rows_dot(scan->rows + first * scan->n, left < SCAN_WORD ? left : SCAN_WORD,
-                             scan->n, pass->query, scores);
+    rec_kernels_rows_dot(scan->rows + first * scan->n, count, scan->n, pass->query, scores);
+    rec_topk_scan(pass->top, scores, first, count, pass->mask);
+}
+
+/* Scores what reaches the bar among the items of one word. */
+static void score_found(struct pass *pass, size_t word, uint64_t found, const float *upper,
+                        float bar) {
+    const struct rec_scan *scan = pass->scan;
     for (; found != 0; found &= found - 1) {
-        size_t i = (size_t)__builtin_ctzll(found);
-        if (upper[i] < *bar)
+        size_t i = (size_t)__builtin_ctzll(found), item = word * SCAN_WORD + i;
+        float score;
+        if (upper[i] < bar_now(pass->top, bar))
             continue;
-        if (!dense)
-            rec_kernels_rows_dot(scan->rows + (first + i) * scan->n, 1, scan->n, pass->query,
-                                 scores + i);
-        rec_topk_offer(pass->top, (uint32_t)(first + i), scores[i]);
-        *bar = bar_now(pass->top, *bar);
+        rec_kernels_rows_dot(scan->rows + item * scan->n, 1, scan->n, pass->query, &score);
+        rec_topk_offer(pass->top, (uint32_t)item, score);
     }
 }
 
@@ -298,9 +300,12 @@ static void scan_words(struct pass *pass, size_t first, size_t words) {
         const float *upper = pass->upper + w * SCAN_WORD;
         if (pass->open[w] == 0)
             continue;
+        bar = bar_now(top, bar);
         uint64_t found = pass->open[w] & kernels->above(upper, SCAN_WORD, bar, true);
-        if (found != 0)
-            score_word(pass, first + w, found, upper, &bar);
+        if (__builtin_popcountll(found) >= DENSE)
+            score_all(pass, first + w);
+        else
+            score_found(pass, first + w, found, upper, bar);
     }
 }
 
