@@ -102,7 +102,8 @@ if [ "$mode" = all ]; then
   CC=gcc build build-asan -Db_sanitize=address,undefined -Ddebug=true -Doptimization=1 $lax &&
     suites build-asan -t 5 || failed=$((failed + 1))
   step "TSan: all suites"
-  export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp"
+  # SQLite's locks are not seen but some of its unlocks are, so misuse of mutexes is not judged.
+  export TSAN_OPTIONS="halt_on_error=1:report_mutex_bugs=0:suppressions=$PWD/tests/tsan.supp"
   CC=gcc build build-tsan -Db_sanitize=thread -Ddebug=true -Doptimization=1 $lax &&
     suites build-tsan -t 10 || failed=$((failed + 1))
   CC=clang-14 fuzz
