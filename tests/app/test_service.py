@@ -107,6 +107,13 @@ class Service(unittest.TestCase):
         self.assertEqual(d.wait(), 0)
         self.assertNotIn("stranger", "".join(d.log))
 
+    def test_many_parameters(self):
+        """Goal: a query of more parameters than the library has memory for is still answered."""
+        d = self.start()
+        for count, status in ((129, 400), (600, 400), (2000, 414)):
+            answer = d.get("/similar-items?" + "&".join(["item_id=1"] * count))
+            self.assertEqual(answer.status, status, answer.body)
+
     def test_retrain_and_roll_back(self):
         """Goal: a retraining run is judged, swapped in, survives a restart, and can be undone."""
         self.train()
