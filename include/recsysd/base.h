@@ -133,10 +133,14 @@ struct rec_progress {
     void (*report)(void *context, const char *phase, double fraction, double loss);
     void *context;
     const atomic_bool *cancel; /* NULL: cannot be cancelled */
+    /* After an epoch that was judged on held-out data, with the metric. False: the work is given
+     * up. NULL: not wanted */
+    bool (*judged)(void *context, size_t epoch, double metric);
 };
 void rec_progress_report(const struct rec_progress *progress, const char *phase, double fraction,
                          double loss); /* NULL progress is fine */
 bool rec_progress_cancelled(const struct rec_progress *progress);
+bool rec_progress_judged(const struct rec_progress *progress, size_t epoch, double metric);
 
 /* ---- text (text.c) ------------------------------------------------------ */
 

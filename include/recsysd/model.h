@@ -92,6 +92,9 @@ enum rec_status rec_tensors_add(struct rec_tensors *tensors, const char *name,
 enum rec_status rec_tensors_get(const struct rec_tensors *tensors, const char *name,
                                 enum rec_tensor_type type, uint64_t rows, uint64_t cols,
                                 const struct rec_tensor **out, struct rec_error *err);
+/* Fills the empty set *out with the same; on failure leaves it empty. */
+enum rec_status rec_tensors_copy(const struct rec_tensors *tensors, struct rec_tensors *out,
+                                 struct rec_error *err);
 void rec_tensors_finish(struct rec_tensors *tensors); /* frees the data; repeated calls are fine */
 
 /* ---- the contract ------------------------------------------------------------------- */
@@ -187,6 +190,12 @@ struct rec_model {
  * figures). */
 enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
                               struct rec_model **out, struct rec_error *err);
+/* The second half of it: a model of tensors.
+ * owns: takes *tensors and leaves the set empty, also on failure
+ * errors: NO_MEMORY, CORRUPT (the family refuses the tensors) */
+enum rec_status rec_model_open(const struct rec_family *family, uint32_t items,
+                               const struct rec_params *params, struct rec_tensors *tensors,
+                               struct rec_model **out, struct rec_error *err);
 void rec_model_destroy(struct rec_model **model);
 
 /* The family of that name in a NULL-terminated list. BAD_INPUT with the nearest name. */

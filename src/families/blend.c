@@ -109,7 +109,7 @@ enum rec_status rec_blend_fit_member(const struct rec_fit *fit, const struct rec
                                      size_t member, const struct rec_dataset *data, double begin,
                                      double end, struct rec_model **out, struct rec_error *err) {
     struct span span = {fit->progress, begin, end};
-    struct rec_progress progress = {report_span, &span, NULL};
+    struct rec_progress progress = {.report = report_span, .context = &span};
     struct rec_fit part = *fit;
     if (fit->progress != NULL) {
         progress.cancel = fit->progress->cancel;

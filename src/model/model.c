@@ -5,7 +5,6 @@
 
 #include "recsysd/data.h"
 #include "recsysd/model.h"
-#include "open.h"
 
 enum rec_status rec_model_open(const struct rec_family *family, uint32_t items,
                                const struct rec_params *params, struct rec_tensors *tensors,

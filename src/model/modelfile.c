@@ -50,7 +50,6 @@
 #include <xxhash.h>
 
 #include "modelfile.h"
-#include "open.h"
 #include "tensors.h"
 
 enum {

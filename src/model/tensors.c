@@ -66,6 +66,22 @@ enum rec_status rec_tensors_add(struct rec_tensors *tensors, const char *name,
     return REC_OK;
 }
 
+enum rec_status rec_tensors_copy(const struct rec_tensors *tensors, struct rec_tensors *out,
+                                 struct rec_error *err) {
+    enum rec_status st = REC_OK;
+    for (size_t i = 0; st == REC_OK && i < tensors->count; i++) {
+        const struct rec_tensor *t = &tensors->tensor[i];
+        size_t bytes = 0;
+        void *data = NULL;
+        st = rec_tensors_add(out, t->name, t->type, t->rows, t->cols, &data, err);
+        if (st == REC_OK && rec_tensors_bytes(t->type, t->rows, t->cols, &bytes) && bytes > 0)
+            memcpy(data, t->data, bytes);
+    }
+    if (st != REC_OK)
+        rec_tensors_finish(out);
+    return st;
+}
+
 enum rec_status rec_tensors_get(const struct rec_tensors *tensors, const char *name,
                                 enum rec_tensor_type type, uint64_t rows, uint64_t cols,
                                 const struct rec_tensor **out, struct rec_error *err) {

@@ -93,7 +93,8 @@ static void test_cancel(void **state) {
     EACH_FAMILY(family) {
         for (size_t cancel_at = 0; cancel_at <= 1; cancel_at++) {
             struct listener listener = {.sane = true, .cancel_at = cancel_at};
-            struct rec_progress progress = {listen, &listener, &listener.cancel};
+            struct rec_progress progress = {
+                .report = listen, .context = &listener, .cancel = &listener.cancel};
             struct rec_params params = world_params(family);
             struct rec_fit fit = {
                 .data = data, .params = &params, .seed = 1, .progress = &progress};

@@ -192,7 +192,8 @@ static void test_progress(void **state) {
     for (size_t solving = 0; solving < 2; solving++)
         for (size_t cancel_at = 0; cancel_at <= STEPS + 1; cancel_at++) {
             struct listener listener = {.cancel_at = cancel_at};
-            struct rec_progress progress = {listen, &listener, &listener.cancel};
+            struct rec_progress progress = {
+                .report = listen, .context = &listener, .cancel = &listener.cancel};
             size_t live = rec_alloc_live();
             atomic_store(&listener.cancel, cancel_at == 0);
             make_definite(N, 1.0f, A);
