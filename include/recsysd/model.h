@@ -42,6 +42,19 @@ struct rec_param {
     const char *help;           /* one line */
 };
 
+/* Where a tuner searches a parameter. The bounds of the table say what is valid, which is far more
+ * than what is worth a trial, so a family lists here what it knows better. What it does not list is
+ * searched where a place is plain: BOOL and CHOICE over all values; log_scale rows around their
+ * default, from 1/30 to 30 times it (INT: from 1/8 to 4 times, as cost grows with it), within the
+ * bounds; other FLOAT rows whose bounds are at most 1 apart between these. Everything else, and
+ * FAMILY always, is left at its value. */
+struct rec_tune_range {
+    const char *name;
+    double min, max; /* inclusive, within the table's; equal: left alone. BOOL, CHOICE: only that */
+    bool log_scale;  /* min > 0 */
+    bool zero;       /* 0, which switches it off, is tried, too; min > 0 */
+};
+
 struct rec_params {
     const struct rec_param *table;
     size_t count;
@@ -124,9 +137,10 @@ struct rec_family {
     const char *help; /* one line */
     const struct rec_param *params;
     size_t param_count;
-    bool ignores_history; /* no event changes a score: lists say "source": "popular" */
-    bool repeats_only;    /* tells a user's own items apart and nothing about others: of use only
-                             where lists keep what the user has already seen */
+    const struct rec_tune_range *tune; /* ends with a row of no name; NULL: nothing is listed */
+    bool ignores_history;              /* no event changes a score: lists say "source": "popular" */
+    bool repeats_only; /* tells a user's own items apart and nothing about others: of use only
+                          where lists keep what the user has already seen */
     bool similar_is_directed; /* similar() answers what follows an item: i to j is not j to i */
 
     /* Learns. Fills the empty set *out; on failure finishes it.

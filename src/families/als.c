@@ -39,6 +39,15 @@ static const struct rec_param als_params[] = {
      "confidence of an interaction of weight 1; of none it is 1"},
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range als_tune[] = {
+    {.name = "factors", .min = 8, .max = 256, .log_scale = true},
+    {.name = "regularization", .min = 1e-3, .max = 100, .log_scale = true},
+    {.name = "iterations", .min = 5, .max = 30},
+    {.name = "alpha", .min = 0.1, .max = 50, .log_scale = true},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
 enum { PARAM_COUNT = sizeof(als_params) / sizeof(als_params[0]) };
 
 /* What open() computes once. */
@@ -247,6 +256,7 @@ const struct rec_family rec_als_family = {
     .help = "implicit alternating least squares: taste as a vector, exact solves",
     .params = als_params,
     .param_count = PARAM_COUNT,
+    .tune = als_tune,
     .ignores_history = false,
     .fit = rec_als_fit,
     .open = als_open,

@@ -58,6 +58,12 @@ static const struct rec_param blend_params[] = {
     {"second_weight", REC_PARAM_FLOAT, 0, 1000, false, 1, NULL, "of the second member"},
     {"third_weight", REC_PARAM_FLOAT, 0, 1000, false, 1, NULL, "of the third member"},
 };
+
+/* Nothing: the members' weights are fitted, and their parameters are tuned by themselves. */
+static const struct rec_tune_range blend_tune[] = {
+    {.name = "weights"},
+    {.name = NULL},
+};
 static const char *const member_rows[REC_BLEND_MEMBERS] = {"first", "second", "third"};
 static const char *const weight_rows[REC_BLEND_MEMBERS] = {"first_weight", "second_weight",
                                                            "third_weight"};
@@ -478,6 +484,7 @@ const struct rec_family rec_blend_family = {
     .help = "a weighted sum of other families, its weights found on held-out interactions",
     .params = blend_params,
     .param_count = sizeof(blend_params) / sizeof(blend_params[0]),
+    .tune = blend_tune,
     .ignores_history = false,
     .fit = blend_fit,
     .fit_bytes = blend_fit_bytes,

@@ -37,6 +37,13 @@ static const struct rec_param ease_params[] = {
      "weights: what a user did with an item adds up; binary: once is as often"},
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range ease_tune[] = {
+    {.name = "regularization", .min = 10, .max = 3e5, .log_scale = true},
+    {.name = "density"},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
 enum { PARAM_COUNT = sizeof(ease_params) / sizeof(ease_params[0]) };
 
 /* B, dense or sparse. */
@@ -303,6 +310,7 @@ const struct rec_family rec_ease_family = {
     .help = "linear item-item model in closed form; strong from small to middling catalogues",
     .params = ease_params,
     .param_count = PARAM_COUNT,
+    .tune = ease_tune,
     .ignores_history = false,
     .fit = rec_ease_fit,
     .fit_bytes = rec_ease_fit_bytes,

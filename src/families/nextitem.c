@@ -52,6 +52,15 @@ static const struct rec_param nextitem_params[] = {
     {"density", REC_PARAM_FLOAT, 1e-6, 1, true, 1, NULL,
      "share of the weights kept, the largest ones; 1 = all, as a dense matrix"},
 };
+
+static const struct rec_tune_range nextitem_tune[] = {
+    {.name = "tau1", .min = 0.3, .max = 5, .log_scale = true},
+    {.name = "tau2", .min = 3, .max = 50, .log_scale = true, .zero = true},
+    {.name = "target_tau", .min = 0.5, .max = 10, .log_scale = true},
+    {.name = "regularization", .min = 10, .max = 1e4, .log_scale = true},
+    {.name = "density"},
+    {.name = NULL},
+};
 enum { PARAM_COUNT = sizeof(nextitem_params) / sizeof(nextitem_params[0]) };
 
 enum { NOT_USED = -1 };
@@ -343,6 +352,7 @@ const struct rec_family rec_nextitem_family = {
     .help = "what comes next after the last few items: order matters, closed form",
     .params = nextitem_params,
     .param_count = PARAM_COUNT,
+    .tune = nextitem_tune,
     .ignores_history = false,
     .similar_is_directed = true,
     .fit = rec_nextitem_fit,

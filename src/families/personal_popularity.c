@@ -34,6 +34,12 @@ static const float weight_max = 1e30f; /* a history's sum of them stays finite *
 
 static const struct rec_param personal_params[] = {REC_RECENCY_PARAM, REC_POPULARITY_PARAM};
 
+static const struct rec_tune_range personal_tune[] = {
+    REC_RECENCY_TUNE,
+    REC_POPULARITY_TUNE,
+    {.name = NULL},
+};
+
 /* ---- fit and open -------------------------------------------------------------------- */
 
 static enum rec_status personal_fit(const struct rec_fit *fit, struct rec_tensors *out,
@@ -231,6 +237,7 @@ const struct rec_family rec_personal_popularity_family = {
     .help = "the user's own items, the most frequent first, filled up with popular ones",
     .params = personal_params,
     .param_count = sizeof(personal_params) / sizeof(personal_params[0]),
+    .tune = personal_tune,
     .ignores_history = false,
     .repeats_only = true,
     .fit = personal_fit,

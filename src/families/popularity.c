@@ -30,6 +30,11 @@ static const double day_s = 86400.0;
 
 static const struct rec_param popularity_params[] = {REC_POPULARITY_PARAM};
 
+static const struct rec_tune_range popularity_tune[] = {
+    REC_POPULARITY_TUNE,
+    {.name = NULL},
+};
+
 /* ---- counting, for every family that starts from popularity -------------------------- */
 
 /* Of the events that have a weight, so that the sums are not all decayed to nothing. */
@@ -149,6 +154,7 @@ const struct rec_family rec_popularity_family = {
     .help = "the same list for everyone: items by the sum of their interactions' weights",
     .params = popularity_params,
     .param_count = sizeof(popularity_params) / sizeof(popularity_params[0]),
+    .tune = popularity_tune,
     .ignores_history = true,
     .fit = popularity_fit,
     .open = popularity_open,

@@ -11,6 +11,10 @@
 #define REC_POPULARITY_PARAM                                                                       \
     {REC_POPULARITY_HALF_LIFE, REC_PARAM_FLOAT, 0, 36500, false, 0, NULL,                          \
      "popularity of an interaction halves in so many days; 0: never"}
+
+/* Where a tuner looks. */
+#define REC_POPULARITY_TUNE                                                                        \
+    {.name = REC_POPULARITY_HALF_LIFE, .min = 1, .max = 2000, .log_scale = true, .zero = true}
 /* clang-format on */
 
 /* out [items of the data]: the sum of the weights of each item's events, decayed with their age

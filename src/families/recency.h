@@ -17,6 +17,9 @@
 #define REC_RECENCY_PARAM                                                                          \
     {"recency", REC_PARAM_FLOAT, 0, 1e6, false, 0, NULL,                                           \
      "an event n events ago weighs exp(-n / recency); 0: as much as the newest"}
+/* Where a tuner looks: off, or from the newest event alone to a hundred of them. */
+#define REC_RECENCY_TUNE                                                                           \
+    {.name = "recency", .min = 1, .max = 100, .log_scale = true, .zero = true}
 /* clang-format on */
 
 /* A walk over one history, oldest event first. */

@@ -39,6 +39,16 @@ static const struct rec_param slim_params[] = {
     {"max_sweeps", REC_PARAM_INT, 1, 100000, true, 100, NULL, "passes over an item's candidates"},
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range slim_tune[] = {
+    {.name = "alpha", .min = 1e-3, .max = 10, .log_scale = true},
+    {.name = "l1_ratio", .min = 1e-3, .max = 0.5, .log_scale = true},
+    {.name = "neighbors", .min = 50, .max = 1000, .log_scale = true},
+    {.name = "tolerance"},
+    {.name = "max_sweeps"},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
 enum { PARAM_COUNT = sizeof(slim_params) / sizeof(slim_params[0]) };
 
 /* What open() finds in the tensors. */
@@ -198,6 +208,7 @@ const struct rec_family rec_slim_family = {
     .help = "sparse linear method: each item as a sparse mix of others, elastic net",
     .params = slim_params,
     .param_count = PARAM_COUNT,
+    .tune = slim_tune,
     .ignores_history = false,
     .fit = rec_slim_fit,
     .fit_bytes = rec_slim_fit_bytes,

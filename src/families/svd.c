@@ -43,6 +43,12 @@ static const struct rec_param svd_params[] = {
      "divide an item's column by (sum of weights)^this"},
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range svd_tune[] = {
+    {.name = "factors", .min = 4, .max = 256, .log_scale = true},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
 enum { PARAM_COUNT = sizeof(svd_params) / sizeof(svd_params[0]) };
 
 /* What open() computes once. */
@@ -215,6 +221,7 @@ const struct rec_family rec_svd_family = {
     .help = "truncated singular value decomposition: histories projected onto few directions",
     .params = svd_params,
     .param_count = PARAM_COUNT,
+    .tune = svd_tune,
     .ignores_history = false,
     .fit = rec_svd_fit,
     .fit_bytes = rec_svd_fit_bytes,
