@@ -46,6 +46,25 @@ void rec_kernels_sum_rows(const float *factors, const uint32_t *index, const flo
 void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
                            size_t count, size_t n, float *A);
 
+/* The largest of x [n]; NaN may be passed over; -infinity for none. */
+float rec_kernels_max(const float *x, size_t n);
+/* x = e^(x - shift), and their sum. A NaN stays one; what underflows becomes about FLT_MIN.
+ * error: 2 units in the last place of each; exponents end at 88 */
+float rec_kernels_exps(float *x, size_t n, float shift);
+/* x = 1 / (1 + e^-x), and the sum of log(1 + e^x). A NaN stays one.
+ * error: 4 units in the last place of each; of the sum 8 FLT_EPSILON n */
+float rec_kernels_logistic(float *x, size_t n);
+
+/* One step of Adam, with g = gradient + decay value:
+ *   first  = beta1 first + (1 - beta1) g      second = beta2 second + (1 - beta2) g²
+ *   value -= rate first / (sqrt(second) root_inverse + epsilon)
+ * rate and root_inverse hold the corrections of the bias: Kingma and Ba, 2015, section 2. */
+struct rec_kernels_step {
+    float rate, root_inverse, beta1, beta2, epsilon, decay;
+};
+void rec_kernels_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
+                      float *first, float *second, size_t n);
+
 /* ---- small dense systems (cholesky.c) ------------------------------------ */
 
 /* Factors the symmetric positive definite A [n x n] = Lᵀ L (lower triangle read and overwritten

@@ -89,3 +89,20 @@ void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const fl
                            size_t count, size_t n, float *A) {
     chosen->syrk_rows(factors, index, weight, count, n, A);
 }
+
+float rec_kernels_max(const float *x, size_t n) {
+    return chosen->largest(x, n);
+}
+
+float rec_kernels_exps(float *x, size_t n, float shift) {
+    return chosen->exps(x, n, shift);
+}
+
+float rec_kernels_logistic(float *x, size_t n) {
+    return chosen->logistic(x, n);
+}
+
+void rec_kernels_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
+                      float *first, float *second, size_t n) {
+    chosen->adam(step, gradient, value, first, second, n);
+}

@@ -39,6 +39,12 @@ struct kernels {
     void (*bounds)(const int32_t sums[SCAN_WORD], const float *parts,
                    const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
                    float best[SCAN_WORD]);
+
+    float (*largest)(const float *x, size_t n);
+    float (*exps)(float *x, size_t n, float shift);
+    float (*logistic)(float *x, size_t n);
+    void (*adam)(const struct rec_kernels_step *step, const float *gradient, float *value,
+                 float *first, float *second, size_t n);
 };
 
 extern const struct kernels rec_kernels_ref, rec_kernels_portable;

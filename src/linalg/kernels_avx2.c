@@ -59,6 +59,24 @@ KERNEL static inline vec vec_max(vec a, vec b) {
     return _mm256_max_ps(a, b);
 }
 
+KERNEL static inline vec vec_min(vec a, vec b) {
+    return _mm256_min_ps(a, b);
+}
+
+KERNEL static inline vec vec_div(vec a, vec b) {
+    return _mm256_div_ps(a, b);
+}
+
+KERNEL static inline vec vec_sqrt(vec a) {
+    return _mm256_sqrt_ps(a);
+}
+
+/* 2^n, n in the low bits of 1.5 2^23 + n. */
+KERNEL static inline vec vec_pow2(vec shifted) {
+    __m256i power = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(power, _mm256_set1_epi32(0x3f800000)));
+}
+
 KERNEL static inline vec vec_of_ints(const int32_t *p) {
     return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
@@ -137,6 +155,7 @@ KERNEL static void coarse(const uint8_t *items, const struct scan_query *query,
 }
 
 #include "kernels_simd.h"
+#include "kernels_smooth.h"
 
 const struct kernels rec_kernels_avx2 = {
     .name = "avx2",
@@ -150,4 +169,8 @@ const struct kernels rec_kernels_avx2 = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .largest = largest,
+    .exps = exps,
+    .logistic = logistic,
+    .adam = adam,
 };

@@ -58,6 +58,24 @@ KERNEL static inline vec vec_max(vec a, vec b) {
     return _mm512_max_ps(a, b);
 }
 
+KERNEL static inline vec vec_min(vec a, vec b) {
+    return _mm512_min_ps(a, b);
+}
+
+KERNEL static inline vec vec_div(vec a, vec b) {
+    return _mm512_div_ps(a, b);
+}
+
+KERNEL static inline vec vec_sqrt(vec a) {
+    return _mm512_sqrt_ps(a);
+}
+
+/* 2^n, n in the low bits of 1.5 2^23 + n. */
+KERNEL static inline vec vec_pow2(vec shifted) {
+    __m512i power = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(power, _mm512_set1_epi32(0x3f800000)));
+}
+
 KERNEL static inline vec vec_of_ints(const int32_t *p) {
     return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
 }
@@ -133,6 +151,7 @@ static void coarse(const uint8_t *items, const struct scan_query *query, int32_t
 }
 
 #include "kernels_simd.h"
+#include "kernels_smooth.h"
 
 const struct kernels rec_kernels_avx512 = {
     .name = "avx512",
@@ -146,4 +165,8 @@ const struct kernels rec_kernels_avx512 = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .largest = largest,
+    .exps = exps,
+    .logistic = logistic,
+    .adam = adam,
 };

@@ -62,6 +62,32 @@ static inline vec vec_max(vec a, vec b) {
     return v;
 }
 
+static inline vec vec_min(vec a, vec b) {
+    vec v;
+    for (size_t i = 0; i < LANES; i++)
+        v[i] = a[i] < b[i] ? a[i] : b[i];
+    return v;
+}
+
+static inline vec vec_div(vec a, vec b) {
+    return a / b;
+}
+
+static inline vec vec_sqrt(vec a) {
+    return (vec){sqrtf(a[0]), sqrtf(a[1]), sqrtf(a[2]), sqrtf(a[3])};
+}
+
+/* 2^n, n in the low bits of 1.5 2^23 + n. */
+static inline vec vec_pow2(vec shifted) {
+    uint32_t bits[LANES];
+    vec power;
+    memcpy(bits, &shifted, sizeof(bits));
+    for (size_t i = 0; i < LANES; i++)
+        bits[i] = (bits[i] << 23) + UINT32_C(0x3f800000);
+    memcpy(&power, bits, sizeof(power));
+    return power;
+}
+
 static inline vec vec_of_ints(const int32_t *p) {
     return (vec){(float)p[0], (float)p[1], (float)p[2], (float)p[3]};
 }
@@ -101,6 +127,7 @@ static void coarse(const uint8_t *items, const struct scan_query *query, int32_t
 }
 
 #include "kernels_simd.h"
+#include "kernels_smooth.h"
 
 const struct kernels rec_kernels_portable = {
     .name = "portable",
@@ -114,4 +141,8 @@ const struct kernels rec_kernels_portable = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .largest = largest,
+    .exps = exps,
+    .logistic = logistic,
+    .adam = adam,
 };

@@ -116,6 +116,47 @@ static void ref_bounds(const int32_t sums[SCAN_WORD], const float *parts,
     }
 }
 
+static float ref_largest(const float *x, size_t n) {
+    float max = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+static float ref_exps(float *x, size_t n, float shift) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        double power = (double)(x[i] - shift);
+        x[i] = (float)exp(power > 88.0 ? 88.0 : power); /* a NaN stays one */
+        sum += (double)x[i];
+    }
+    return (float)sum;
+}
+
+static float ref_logistic(float *x, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        double z = (double)x[i], e = exp(-fabs(z));
+        sum += (z > 0.0 ? z : 0.0) + log1p(e);
+        x[i] = (float)((z > 0.0 ? 1.0 : e) / (1.0 + e));
+    }
+    return (float)sum;
+}
+
+static void ref_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
+                     float *first, float *second, size_t n) {
+    double beta1 = (double)step->beta1, beta2 = (double)step->beta2;
+    for (size_t i = 0; i < n; i++) {
+        double g = (double)gradient[i] + (double)step->decay * (double)value[i];
+        double m = beta1 * (double)first[i] + (1.0 - beta1) * g;
+        double v = beta2 * (double)second[i] + (1.0 - beta2) * g * g;
+        double below = sqrt(v) * (double)step->root_inverse + (double)step->epsilon;
+        first[i] = (float)m;
+        second[i] = (float)v;
+        value[i] = (float)((double)value[i] - (double)step->rate * m / below);
+    }
+}
+
 const struct kernels rec_kernels_ref = {
     .name = "ref",
     .dot = ref_dot,
@@ -128,4 +169,8 @@ const struct kernels rec_kernels_ref = {
     .above = ref_above,
     .coarse = ref_coarse,
     .bounds = ref_bounds,
+    .largest = ref_largest,
+    .exps = ref_exps,
+    .logistic = ref_logistic,
+    .adam = ref_adam,
 };
