@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Writes tests/families/golden_als.h: what the als family must compute, from an independent
-computation in numpy double precision, straight from the formulas of Hu, Koren and Volinsky
-(dense matrices, numpy.linalg.solve, no trick that the C code uses).
+computation in numpy double precision, straight from the formulas of Hu, Koren and Volinsky, and
+of Rendle et al. (2021) for the regularization that grows and the blocks of coordinates (dense
+matrices, numpy.linalg.solve, no trick that the C code uses).
 
     /usr/bin/python3 tools/golden_als.py > tests/families/golden_als.h
 
@@ -12,7 +13,11 @@ import math
 import numpy as np
 
 USERS, ITEMS, FACTORS = 40, 25, 6
-SEED, ITERATIONS, REGULARIZATION, ALPHA = 7, 4, 0.5, 3.0
+SEED, ITERATIONS, ALPHA = 7, 4, 3.0
+STANDARD = 1.0, 0.0, 0  # the defaults of the last three
+# name, regularization, unobserved, frequency_power, block
+CASES = [("as Hu et al.", 0.5, 1.0, 0.0, 0), ("as Rendle et al.", 0.02, 0.3, 1.0, 0),
+         ("in blocks, the last one smaller", 0.1, 0.3, 0.75, 4)]
 NEVER = 24  # an item nobody touches
 WEIGHTS = [0.2, 0.3, 0.6, 1.0]
 MASK = (1 << 64) - 1
@@ -72,53 +77,65 @@ def events():
     return rows
 
 
-worst = 0.0  # condition number
+class Training:
+    def __init__(self, regularization, unobserved, power, block):
+        self.regularization, self.unobserved, self.power = regularization, unobserved, power
+        self.block = block
+        self.worst = 0.0  # condition number
 
+    def ridge(self, confidence, touched):
+        return self.regularization * ((confidence * touched).sum() +
+                                      self.unobserved * len(touched)) ** self.power
 
-def system(confidence, touched, fixed):
-    """A and b of one row over all rows of the fixed side."""
-    global worst
-    c = np.where(touched, confidence, 1.0)
-    A = fixed.T @ np.diag(c) @ fixed + REGULARIZATION * np.eye(FACTORS)
-    worst = max(worst, np.linalg.cond(A))
-    return A, fixed.T @ (c * touched)
+    def system(self, confidence, touched, fixed):
+        """A and b of one row over all rows of the fixed side."""
+        c = np.where(touched, confidence, self.unobserved)
+        A = fixed.T @ np.diag(c) @ fixed + self.ridge(confidence, touched) * np.eye(FACTORS)
+        self.worst = max(self.worst, np.linalg.cond(A))
+        return A, fixed.T @ (c * touched)
 
+    def solve(self, confidence, touched, fixed, x):
+        A, b = self.system(confidence, touched, fixed)
+        if not self.block:
+            return np.linalg.solve(A, b)
+        x = x.copy()
+        for begin in range(0, FACTORS, self.block):
+            B = slice(begin, begin + self.block)
+            x[B] += np.linalg.solve(A[B, B], (b - A @ x)[B])
+        return x
 
-def half(confidence, touched, fixed):
-    return np.array([np.linalg.solve(*system(confidence[r], touched[r], fixed))
-                     for r in range(len(confidence))])
+    def half(self, confidence, touched, fixed, old):
+        return np.array([self.solve(confidence[r], touched[r], fixed, old[r])
+                         if touched[r].any() else np.zeros(FACTORS) for r in range(len(old))])
+
+    def loss(self, confidence, touched, x, y):
+        c = np.where(touched, confidence, self.unobserved)
+        loss = (c * (touched - x @ y.T) ** 2).sum()
+        loss += sum(self.ridge(confidence[u], touched[u]) * (x[u] @ x[u]) for u in range(len(x)))
+        loss += sum(self.ridge(confidence.T[i], touched.T[i]) * (y[i] @ y[i]) for i in range(len(y)))
+        return loss / c.sum()
 
 
 def array(name, values, per_line=5):
     flat = np.asarray(values).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
+    print(f"     .{name} = {{")
     for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
+        print("         " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
+    print("     },")
 
 
-def main():
-    rows = events()
-    weight = np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        weight[user, item] += np.float32(w)
-    confidence, touched = ALPHA * weight, weight > 0
-
-    y = start()
+def case(confidence, touched, history, name, regularization, unobserved, power, block):
+    training = Training(regularization, unobserved, power, block)
+    x, y = np.zeros((USERS, FACTORS)), start()
     for _ in range(ITERATIONS):
-        x = half(confidence, touched, y)
-        y = half(confidence.T, touched.T, x)
-    c = np.where(touched, confidence, 1.0)
-    loss = (c * (touched - x @ y.T) ** 2).sum() + REGULARIZATION * ((x**2).sum() + (y**2).sum())
+        x = training.half(confidence, touched, y, x)
+        y = training.half(confidence.T, touched.T, x, y)
 
-    # A history with a repeat, an item nobody touched, one of weight 0 and one newer than the model.
-    history = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (20, 0.3),
-               (7, 0.2)]
     hw = np.zeros(ITEMS)
     for item, w in history:
         if item < ITEMS:
             hw[item] += np.float32(w)
-    A, b = system(ALPHA * hw, hw > 0, y)
+    A, b = training.system(ALPHA * hw, hw > 0, y)
     query = np.linalg.solve(A, b)
     inverse = np.linalg.inv(A)
     shares = [[ALPHA * np.float32(w) * (y[j] @ inverse @ y[i]) if i < ITEMS else 0.0
@@ -127,29 +144,60 @@ def main():
     cosine = np.array([[y[i] @ y[j] / (norm[i] * norm[j]) if norm[i] * norm[j] > 0 else 0.0
                         for j in range(ITEMS)] for i in range(ITEMS)])
 
+    print(f'    {{.name = "{name}",')
+    print(f'     .settings = {{"factors={FACTORS}", "iterations={ITERATIONS}", "alpha={ALPHA}",')
+    print(f'                  "regularization={regularization}",')
+    if (unobserved, power, block) == STANDARD:
+        print("                  NULL},")
+    else:
+        print(f'                  "unobserved={unobserved}", "frequency_power={power}", "block={block}"}},')
+    print(f"     .condition = {training.worst:.17g},")
+    print(f"     .loss = {training.loss(confidence, touched, x, y):.17g},")
+    array("item_factors", y)
+    array("gramian", y.T @ y)
+    array("query", query)
+    array("scores", y @ query)
+    array("shares", shares)
+    array("cosine", cosine)
+    print("    },")
+
+
+def main():
+    rows = events()
+    weight = np.zeros((USERS, ITEMS))
+    for user, item, _, w in rows:
+        weight[user, item] += np.float32(w)
+    # A history with a repeat, an item nobody touched, one of weight 0 and one newer than the model.
+    history = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (20, 0.3),
+               (7, 0.2)]
+
     print("/* Made by tools/golden_als.py; do not edit. */\n")
     print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_FACTORS = {FACTORS},\n"
-          f"    GOLDEN_SEED = {SEED},\n    GOLDEN_ITERATIONS = {ITERATIONS},\n    GOLDEN_NEVER = {NEVER},\n}};\n")
-    print(f'#define GOLDEN_REGULARIZATION "regularization={REGULARIZATION}"')
-    print(f'#define GOLDEN_ALPHA "alpha={ALPHA}"\n')
+          f"    GOLDEN_SEED = {SEED},\n    GOLDEN_ITERATIONS = {ITERATIONS},\n    GOLDEN_NEVER = {NEVER},\n"
+          f"    GOLDEN_EVENTS = {len(history)},\n}};\n")
     print("static const struct rec_dataset_row golden_rows[] = {")
     for user, item, time, w in rows:
         print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
+    print("};\n\nstatic const struct rec_event golden_history[GOLDEN_EVENTS] = {")
     for n, (item, w) in enumerate(history):
         print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
-    print("/* the worst condition number of any system solved on the way */")
-    print(f"static const double golden_condition = {worst:.17g};\n")
-    pairs = confidence.sum() + USERS * ITEMS - touched.sum()
-    print("/* the objective, over the sum of all confidences */")
-    print(f"static const double golden_loss = {loss / pairs:.17g};\n")
-    array("golden_item_factors", y)
-    array("golden_gramian", y.T @ y)
-    array("golden_query", query)
-    array("golden_scores", y @ query)
-    array("golden_shares", shares)
-    array("golden_cosine", cosine)
+    print("""};
+
+struct golden_case {
+    const char *name, *settings[7];
+    double condition; /* the worst of any system solved on the way */
+    double loss;      /* the objective, over the sum of all confidences */
+    double item_factors[GOLDEN_ITEMS * GOLDEN_FACTORS];
+    double gramian[GOLDEN_FACTORS * GOLDEN_FACTORS];
+    double query[GOLDEN_FACTORS], scores[GOLDEN_ITEMS];
+    double shares[GOLDEN_ITEMS * GOLDEN_EVENTS];
+    double cosine[GOLDEN_ITEMS * GOLDEN_ITEMS];
+};
+
+static const struct golden_case golden_cases[] = {""")
+    for settings in CASES:
+        case(ALPHA * weight, weight > 0, history, *settings)
+    print("};")
 
 
 main()

@@ -1,14 +1,22 @@
 /* als: implicit alternating least squares.
- * source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008.
+ * source: Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008;
+ *         Rendle, Krichene, Zhang and Koren, "Revisiting the performance of iALS on item
+ *         recommendation benchmarks", 2021 (how to regularise, how much to trust what is missing);
+ *         the same, "iALS++: speeding up matrix factorization with subspace optimization", 2021.
  *
  * Every user u and item i have a vector of `factors` numbers, found by minimising
  *
- *   Σ_ui c_ui (p_ui - x_uᵀ y_i)² + regularization (Σ_u |x_u|² + Σ_i |y_i|²)
+ *   Σ_ui c_ui (p_ui - x_uᵀ y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|²
  *
- * p_ui is 1 where u has done something with i and 0 elsewhere. The confidence c_ui is 1 where u has
- * done nothing, and alpha x (the sum of the weights of what u did with i) elsewhere: what the
- * `implicit` library computes with the same alpha, so figures compare. (The paper has 1 + alpha w;
- * alpha here is 1 more for weights of 1.)
+ * p_ui is 1 where u has done something with i and 0 elsewhere. The confidence c_ui is `unobserved`
+ * where u has done nothing, and alpha x (the sum of the weights of what u did with i) elsewhere:
+ * with unobserved 1, what the `implicit` library computes with the same alpha, so figures compare.
+ * (The paper has 1 + alpha w; alpha here is 1 more for weights of 1.)
+ *
+ * λ is regularization x (C + unobserved N)^frequency_power, C being the sum of the row's observed
+ * confidences and N how many pairs it has in all. The power 0 is Hu's ridge, the same for all; 1 is
+ * what descent on sampled pairs amounts to. Rendle et al. count observations where we add up
+ * confidences: the same with alpha 1 and weights of 1, and right for weights that decay.
  *
  * The model is the items' factors Y and their Gramian YᵀY. A user is answered by the solve of
  * the training's user step on the history at hand (als_row.c): exact, microseconds, and the same
@@ -25,6 +33,7 @@
 #include <string.h>
 
 #include "als.h"
+#include "earlystop.h"
 #include "recency.h"
 #include "recsysd/data.h"
 #include "recsysd/families.h"
@@ -36,15 +45,23 @@ static const struct rec_param als_params[] = {
      "pulls factors to zero; more is smoother"},
     {"iterations", REC_PARAM_INT, 1, 1000, false, 15, NULL, "passes over users and items"},
     {"alpha", REC_PARAM_FLOAT, 1e-3, 1e6, true, 1, NULL,
-     "confidence of an interaction of weight 1; of none it is 1"},
+     "confidence of an interaction of weight 1"},
+    {"unobserved", REC_PARAM_FLOAT, 1e-6, 1e6, true, 1, NULL,
+     "confidence that a pair without interaction is not liked; less dares more"},
+    {"frequency_power", REC_PARAM_FLOAT, 0, 1, false, 0, NULL,
+     "1: regularization grows with what a user or item has done; 0: the same for all"},
+    {"block", REC_PARAM_INT, 0, REC_FACTORS_MAX, false, 0, NULL,
+     "train this many factors at a time (iALS++), quicker from about 128 on; 0: all, exactly"},
+    REC_EARLYSTOP_PARAM(0),
     REC_RECENCY_PARAM,
 };
 
 static const struct rec_tune_range als_tune[] = {
     {.name = "factors", .min = 8, .max = 256, .log_scale = true},
-    {.name = "regularization", .min = 1e-3, .max = 100, .log_scale = true},
+    {.name = "regularization", .min = 1e-4, .max = 30, .log_scale = true},
     {.name = "iterations", .min = 5, .max = 30},
-    {.name = "alpha", .min = 0.1, .max = 50, .log_scale = true},
+    {.name = "unobserved", .min = 0.01, .max = 3, .log_scale = true}, /* and not alpha: the ratio */
+    {.name = "frequency_power", .min = 0, .max = 1},
     REC_RECENCY_TUNE,
     {.name = NULL},
 };
@@ -89,7 +106,6 @@ static void inverse_norms(const float *rows, size_t count, size_t factors, float
 
 static enum rec_status als_open(struct rec_model *model, struct rec_error *err) {
     size_t f = (size_t)rec_params_get(&model->params, "factors"), square = f * f;
-    float regularization = (float)rec_params_get(&model->params, "regularization");
     const struct rec_tensor *factors = NULL, *gramian = NULL;
     enum rec_status st = find_tensor(model, "item_factors", model->items, f, &factors, err);
     if (st != REC_OK)
@@ -102,14 +118,19 @@ static enum rec_status als_open(struct rec_model *model, struct rec_error *err) 
     if (self == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "als: no memory for %zu x %zu numbers", f, f);
     float *base = self->values, *factor = base + square, *inverse_norm = factor + square;
-    if (!rec_als_base(gramian->data, f, regularization, base, factor)) {
+    self->items = (struct als_side){.factors = f,
+                                    .objective = rec_als_objective(&model->params),
+                                    .count = model->items,
+                                    .rows = factors->data,
+                                    .base = base,
+                                    .factor = factor};
+    if (!rec_als_base(&self->items, gramian->data, base, factor)) {
         rec_alloc_free(self);
         return rec_error_set(err, REC_CORRUPT,
                              "als: the gramian with regularization %g is not positive definite",
-                             (double)regularization);
+                             rec_params_get(&model->params, "regularization"));
     }
     inverse_norms(factors->data, model->items, f, inverse_norm);
-    self->items = (struct als_side){f, factors->data, base, factor};
     self->alpha = (float)rec_params_get(&model->params, "alpha");
     self->recency = (float)rec_params_get(&model->params, "recency");
     self->inverse_norm = inverse_norm;
@@ -143,12 +164,12 @@ static float next_confidence(const struct rec_model *model, struct rec_recency *
     return confidence < REC_ALS_VALUE_MAX ? confidence : REC_ALS_VALUE_MAX;
 }
 
-/* Adds the history to an empty row. The 1 that every item has in the base is taken off once an
- * item, at its first event. seen: one bit an item. Returns the sum of the confidences. */
-static float add_history(const struct rec_model *model, const struct rec_history *history,
-                         uint32_t *seen, struct als_row *row) {
+/* Adds the history to an empty row. What every item has in the base is taken off once an item, at
+ * its first event. seen: one bit an item. */
+static void add_history(const struct rec_model *model, const struct rec_history *history,
+                        uint32_t *seen, struct als_row *row) {
     struct rec_recency walk = begin_walk(model, history);
-    float sum = 0.0f;
+    float unobserved = row->side->objective.unobserved;
     memset(seen, 0, ((size_t)model->items + 31) / 32 * sizeof(*seen));
     for (size_t i = 0; i < history->count; i++) {
         uint32_t item = history->events[i].item;
@@ -158,10 +179,8 @@ static float add_history(const struct rec_model *model, const struct rec_history
         uint32_t bit = UINT32_C(1) << item % 32;
         bool first = (seen[item / 32] & bit) == 0;
         seen[item / 32] |= bit;
-        rec_als_row_add(row, item, confidence, first ? confidence - 1.0f : confidence);
-        sum += confidence;
+        rec_als_row_add(row, item, confidence, first ? confidence - unobserved : confidence);
     }
-    return sum;
 }
 
 /* The factor of A for this history, and b [factors]. NULL when the history says nothing. */
@@ -174,13 +193,13 @@ static const float *factor_history(const struct rec_model *model, const struct r
     for (int try = 0; try < REC_ALS_TRIES; try++) {
         struct als_row row;
         const float *L;
-        rec_als_row_begin(&row, &self->items, ridge, scratch, b);
-        float sum = add_history(model, history, seen, &row);
-        if (!(sum > 0.0f))
+        rec_als_row_begin(&row, &self->items, scratch, b);
+        add_history(model, history, seen, &row);
+        if (!(row.sum > 0.0f))
             return NULL;
-        if (rec_als_row_factor(&row, &L))
+        if (rec_als_row_factor(&row, ridge, &L))
             return L;
-        ridge = rec_als_next_ridge(&self->items, sum, ridge);
+        ridge = rec_als_next_ridge(&self->items, row.sum, ridge);
     }
     return NULL;
 }
@@ -259,6 +278,7 @@ const struct rec_family rec_als_family = {
     .tune = als_tune,
     .ignores_history = false,
     .fit = rec_als_fit,
+    .fit_bytes = rec_als_fit_bytes,
     .open = als_open,
     .close = als_close,
     .query = als_query,

@@ -1,13 +1,13 @@
-/* Training of iALS: alternating exact least squares.
+/* Training of iALS: alternating least squares, exact or in blocks of coordinates.
  *
  * Each half step fixes one side, computes its Gramian, and solves every row of
- * the other side by itself (als_row.c), so rows are the parallelism: tasks of a
+ * the other side by itself (als_row.c, als_block.c), so rows are the parallelism: tasks of a
  * few rows over the pool, each with its worker's scratch. A row's bits depend on
  * its own data alone, the Gramian and the loss are summed over slices whose
  * number does not depend on the threads: the same bits for any pool.
  *
  * The loss costs nothing extra: at its optimum x, a row's share of the objective
- * is Σ c - bᵀx.
+ * is Σ c - bᵀx, its regularization included. (A block step knows every prediction.)
  *
  * Users' factors are thrown away at the end. The model answers for histories, so
  * a user who is erased leaves nothing behind in it. */
@@ -16,7 +16,9 @@
 #include <string.h>
 
 #include "als.h"
+#include "earlystop.h"
 #include "recsysd/data.h"
+#include "recsysd/families.h"
 
 enum {
     ROWS_PER_TASK = 16, /* few, because popular rows sit together and cost the most */
@@ -29,19 +31,22 @@ enum {
 struct half {
     struct rec_csr *confidence;
     float *factors;
-    double loss, norm; /* of the last step: sum of Σ c - bᵀx; sum of |x|² */
+    double loss, norm; /* of the last step: the rows' shares of the objective; Σ λ |x|² */
 };
 
 struct training {
     const struct rec_fit *fit;
+    const struct rec_dataset *data; /* what is fitted on */
     size_t factors, slices_max;
-    float regularization;
+    size_t block; /* 0: exact solves */
+    struct als_objective objective;
     struct half users, items;
-    double pairs; /* sum of all confidences, unobserved pairs with their 1 */
+    double pairs; /* sum of all confidences, those of unobserved pairs included */
 
-    float *base, *factor; /* [factors x factors] of the fixed side */
-    float *slices;        /* [slices_max x factors x factors] */
-    float *work;          /* [threads x work_floats] */
+    float *base, *factor;           /* [factors x factors] of the fixed side */
+    float *slices;                  /* [slices_max x factors x factors] */
+    float *block_rows, *block_base; /* of the fixed side, as in struct als_blocks; NULL: exact */
+    float *work;                    /* [threads x work_floats] */
     size_t work_floats;
     double *task_loss, *task_norm; /* [tasks] */
 };
@@ -82,35 +87,56 @@ struct step {
     struct training *t;
     struct half *solved;
     struct als_side fixed;
+    struct als_blocks blocks;
     atomic_bool failed;
 };
 
-/* One row of the solved side; its loss is added to *loss. */
+static bool solve_exactly(const struct step *step, const struct als_done *done, float *x,
+                          float *work, double *loss) {
+    const struct als_side *fixed = &step->fixed;
+    size_t f = fixed->factors;
+    float *A = work, *b = work + f * f, ridge = 0.0f;
+    for (int try = 0; try < REC_ALS_TRIES; try++) {
+        struct als_row row;
+        const float *L;
+        rec_als_row_begin(&row, fixed, A, b);
+        for (size_t k = 0; k < done->count; k++)
+            rec_als_row_add(&row, done->index[k], done->confidence[k],
+                            done->confidence[k] - fixed->objective.unobserved);
+        if (rec_als_row_factor(&row, ridge, &L)) {
+            memcpy(x, b, f * sizeof(float));
+            rec_cholesky_solve(L, f, x);
+            *loss = (double)row.sum - (double)rec_kernels_dot(b, x, f);
+            return true;
+        }
+        ridge = rec_als_next_ridge(fixed, row.sum, ridge);
+    }
+    return false;
+}
+
+/* One row of the solved side; its part of the objective is added to *loss, and of that its
+ * regularization to *norm. */
 static bool solve_row(const struct step *step, uint32_t row, float *work, double *loss,
                       double *norm) {
     const struct rec_csr *csr = step->solved->confidence;
+    uint64_t begin = csr->offset[row];
+    const struct als_done done = {csr->column + begin, csr->value + begin,
+                                  (size_t)(csr->offset[row + 1] - begin)};
     size_t f = step->fixed.factors;
-    float *A = work, *b = work + f * f, *x = step->solved->factors + row * f;
-    float sum = 0.0f, ridge = 0.0f;
-    for (int try = 0; try < REC_ALS_TRIES; try++) {
-        struct als_row problem;
-        const float *L;
-        sum = 0.0f;
-        rec_als_row_begin(&problem, &step->fixed, ridge, A, b);
-        for (uint64_t k = csr->offset[row]; k < csr->offset[row + 1]; k++) {
-            rec_als_row_add(&problem, csr->column[k], csr->value[k], csr->value[k] - 1.0f);
-            sum += csr->value[k];
-        }
-        if (rec_als_row_factor(&problem, &L)) {
-            memcpy(x, b, f * sizeof(float));
-            rec_cholesky_solve(L, f, x);
-            *loss += (double)sum - (double)rec_kernels_dot(b, x, f);
-            *norm += (double)rec_kernels_dot(x, x, f);
-            return true;
-        }
-        ridge = rec_als_next_ridge(&step->fixed, sum, ridge);
+    float *x = step->solved->factors + row * f, sum = 0.0f;
+    double share = 0.0;
+    if (done.count == 0) { /* the optimum is known */
+        memset(x, 0, f * sizeof(float));
+        return true;
     }
-    return false;
+    if (step->t->block > 0 ? !rec_als_block_step(&step->blocks, &done, x, work, &share)
+                           : !solve_exactly(step, &done, x, work, &share))
+        return false;
+    for (size_t k = 0; k < done.count; k++)
+        sum += done.confidence[k];
+    *loss += share;
+    *norm += (double)rec_als_lambda(&step->fixed, sum) * (double)rec_kernels_dot(x, x, f);
+    return true;
 }
 
 static void step_task(void *context, size_t task, size_t worker) {
@@ -132,12 +158,27 @@ static size_t tasks_of(uint32_t rows) {
     return ((size_t)rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
 }
 
+/* What a half step reads of the fixed side. False when its Gramian is none. */
+static bool begin_step(struct step *step, const struct half *fixed) {
+    struct training *t = step->t;
+    uint32_t count = fixed->confidence->rows;
+    compute_gramian(t, fixed->factors, count);
+    step->fixed = (struct als_side){
+        t->factors, t->objective, count, fixed->factors, t->base, t->factor,
+    };
+    step->blocks = (struct als_blocks){&step->fixed, t->block, t->block_rows, t->block_base};
+    if (!rec_als_base(&step->fixed, t->slices, t->base, t->factor))
+        return false;
+    if (t->block > 0)
+        rec_als_blocks_fill(&step->blocks, t->block_rows, t->block_base);
+    return true;
+}
+
 static enum rec_status run_step(struct training *t, struct half *solved, const struct half *fixed,
                                 struct rec_error *err) {
-    size_t f = t->factors, tasks = tasks_of(solved->confidence->rows);
-    struct step step = {t, solved, {f, fixed->factors, t->base, t->factor}, false};
-    compute_gramian(t, fixed->factors, fixed->confidence->rows);
-    if (rec_als_base(t->slices, f, t->regularization, t->base, t->factor))
+    size_t tasks = tasks_of(solved->confidence->rows);
+    struct step step = {.t = t, .solved = solved};
+    if (begin_step(&step, fixed))
         rec_pool_run(t->fit->pool, tasks, step_task, &step);
     else
         atomic_store(&step.failed, true);
@@ -153,7 +194,7 @@ static enum rec_status run_step(struct training *t, struct half *solved, const s
         return rec_error_set(err, REC_BAD_INPUT,
                              "als: regularization %g is too small for this data: the equations "
                              "have no single solution in float; raise it, or lower alpha",
-                             (double)t->regularization);
+                             (double)t->objective.regularization);
     return REC_OK;
 }
 
@@ -172,12 +213,13 @@ static void init_items(struct training *t) {
 
 /* Weights become confidences, alpha x weight. */
 static enum rec_status make_confidences(struct training *t, float alpha, struct rec_error *err) {
-    enum rec_status st = rec_dataset_matrix(t->fit->data, &t->users.confidence, err);
+    enum rec_status st = rec_dataset_matrix(t->data, &t->users.confidence, err);
     if (st != REC_OK)
         return st;
     struct rec_csr *csr = t->users.confidence;
     uint64_t entries = rec_csr_entries(csr);
     t->pairs = (double)csr->rows * (double)csr->cols - (double)entries;
+    t->pairs *= (double)t->objective.unobserved;
     for (uint64_t k = 0; k < entries; k++) {
         float confidence = alpha * csr->value[k];
         if (!(confidence <= REC_ALS_VALUE_MAX))
@@ -192,22 +234,41 @@ static enum rec_status make_confidences(struct training *t, float alpha, struct 
     return rec_csr_transpose(csr, &t->items.confidence, err);
 }
 
+static size_t longest_row(const struct rec_csr *csr) {
+    uint64_t longest = 0;
+    for (uint32_t row = 0; row < csr->rows; row++)
+        if (csr->offset[row + 1] - csr->offset[row] > longest)
+            longest = csr->offset[row + 1] - csr->offset[row];
+    return (size_t)longest;
+}
+
+static size_t slices_max_of(size_t factors) {
+    size_t affordable = SLICES_BYTES_MAX / (factors * factors * sizeof(float));
+    return affordable < 1 ? 1 : affordable < SLICES_MAX ? affordable : SLICES_MAX;
+}
+
 static enum rec_status make_room(struct training *t, struct rec_error *err) {
     size_t f = t->factors, square = f * f, threads = rec_pool_threads(t->fit->pool);
     uint32_t users = t->users.confidence->rows, items = t->items.confidence->rows;
-    size_t tasks = tasks_of(users > items ? users : items);
-    size_t affordable = SLICES_BYTES_MAX / (square * sizeof(float));
-    t->slices_max = affordable < 1 ? 1 : affordable < SLICES_MAX ? affordable : SLICES_MAX;
-    t->work_floats = square + f + 16; /* a cache line between workers */
+    uint32_t most = users > items ? users : items;
+    size_t longest = longest_row(t->users.confidence), tasks = tasks_of(most);
+    if (longest_row(t->items.confidence) > longest)
+        longest = longest_row(t->items.confidence);
+    t->slices_max = slices_max_of(f);
+    t->work_floats = t->block > 0 ? rec_als_block_floats(f, t->block, longest) : square + f;
+    t->work_floats += 16; /* a cache line between workers */
     t->users.factors = rec_alloc_array(users, f * sizeof(float));
     t->base = rec_alloc_array(square, sizeof(float));
     t->factor = rec_alloc_array(square, sizeof(float));
     t->slices = rec_alloc_array(t->slices_max, square * sizeof(float));
+    t->block_rows = rec_alloc_array(t->block > 0 ? most : 1, f * sizeof(float));
+    t->block_base = rec_alloc_array(t->block > 0 ? square : 1, sizeof(float));
     t->work = rec_alloc_array(threads, t->work_floats * sizeof(float));
     t->task_loss = rec_alloc_array(tasks, sizeof(double));
     t->task_norm = rec_alloc_array(tasks, sizeof(double));
     if (t->users.factors == NULL || t->base == NULL || t->factor == NULL || t->slices == NULL ||
-        t->work == NULL || t->task_loss == NULL || t->task_norm == NULL)
+        t->block_rows == NULL || t->block_base == NULL || t->work == NULL || t->task_loss == NULL ||
+        t->task_norm == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "als: no memory for %u users x %zu factors", users,
                              f);
     return REC_OK;
@@ -220,60 +281,108 @@ static void finish(struct training *t) {
     rec_alloc_free(t->base);
     rec_alloc_free(t->factor);
     rec_alloc_free(t->slices);
+    rec_alloc_free(t->block_rows);
+    rec_alloc_free(t->block_base);
     rec_alloc_free(t->work);
     rec_alloc_free(t->task_loss);
     rec_alloc_free(t->task_norm);
 }
 
-static enum rec_status iterate(struct training *t, unsigned iterations, struct rec_error *err) {
+/* Users, then items: one iteration. */
+static enum rec_status run_iteration(struct training *t, unsigned iteration, unsigned iterations,
+                                     double *loss, struct rec_error *err) {
     const struct rec_progress *progress = t->fit->progress;
+    enum rec_status st = run_step(t, &t->users, &t->items, err);
+    if (st != REC_OK)
+        return st;
+    rec_progress_report(progress, "fit", (iteration + 0.5) / iterations, *loss);
+    st = run_step(t, &t->items, &t->users, err);
+    if (st != REC_OK)
+        return st;
+    *loss = (t->items.loss + t->users.norm) / t->pairs;
+    rec_progress_report(progress, "fit", (iteration + 1.0) / iterations, *loss);
+    return REC_OK;
+}
+
+/* Leaves the Gramian of the items' factors beside them, as answering needs it. */
+static enum rec_status iterate(struct training *t, struct rec_earlystop *stop,
+                               const struct rec_tensors *out, float *gramian,
+                               struct rec_error *err) {
+    unsigned iterations = (unsigned)rec_params_get(t->fit->params, "iterations");
     double loss = NAN;
-    rec_progress_report(progress, "fit", 0.0, loss);
-    for (unsigned i = 0; i < iterations; i++) {
-        enum rec_status st = run_step(t, &t->users, &t->items, err);
+    rec_progress_report(t->fit->progress, "fit", 0.0, loss);
+    for (unsigned i = 0; i < iterations && !stop->done; i++) {
+        enum rec_status st = run_iteration(t, i, iterations, &loss, err);
         if (st != REC_OK)
             return st;
-        rec_progress_report(progress, "fit", (i + 0.5) / iterations, loss);
-        st = run_step(t, &t->items, &t->users, err);
+        if (!stop->on && i + 1 < iterations)
+            continue;
+        compute_gramian(t, t->items.factors, t->items.confidence->rows);
+        memcpy(gramian, t->slices, t->factors * t->factors * sizeof(float));
+        st = rec_earlystop_judge(stop, out, i + 1, err);
         if (st != REC_OK)
             return st;
-        loss = (t->items.loss + (double)t->regularization * t->users.norm) / t->pairs;
-        rec_progress_report(progress, "fit", (i + 1.0) / iterations, loss);
     }
     return REC_OK;
 }
 
+/* Fits on t->data into *out. */
+static enum rec_status train(struct training *t, struct rec_earlystop *stop,
+                             struct rec_tensors *out, struct rec_error *err) {
+    size_t f = t->factors;
+    void *factors = NULL, *gramian = NULL;
+    float alpha = (float)rec_params_get(t->fit->params, "alpha");
+    enum rec_status st = make_confidences(t, alpha, err);
+    if (st == REC_OK)
+        st = make_room(t, err);
+    if (st == REC_OK)
+        st = rec_tensors_add(out, "item_factors", REC_TENSOR_F32, t->data->items, f, &factors, err);
+    if (st == REC_OK)
+        st = rec_tensors_add(out, "gramian", REC_TENSOR_F32, f, f, &gramian, err);
+    if (st != REC_OK)
+        return st;
+    t->items.factors = factors;
+    init_items(t);
+    return iterate(t, stop, out, gramian, err);
+}
+
 enum rec_status rec_als_fit(const struct rec_fit *fit, struct rec_tensors *out,
                             struct rec_error *err) {
+    struct rec_earlystop stop;
+    size_t patience = (size_t)rec_params_get(fit->params, "early_stop");
+    enum rec_status st = rec_earlystop_begin(&stop, fit, &rec_als_family, patience, err);
+    if (st != REC_OK)
+        return st;
     struct training t = {.fit = fit,
+                         .data = stop.train,
                          .factors = (size_t)rec_params_get(fit->params, "factors"),
-                         .regularization = (float)rec_params_get(fit->params, "regularization")};
-    uint32_t items = fit->data->items;
-    void *data = NULL;
-    enum rec_status st = make_confidences(&t, (float)rec_params_get(fit->params, "alpha"), err);
-    if (st != REC_OK)
-        goto out;
-    st = make_room(&t, err);
-    if (st != REC_OK)
-        goto out;
-    st = rec_tensors_add(out, "item_factors", REC_TENSOR_F32, items, t.factors, &data, err);
-    if (st != REC_OK)
-        goto out;
-    t.items.factors = data;
-    st = rec_tensors_add(out, "gramian", REC_TENSOR_F32, t.factors, t.factors, &data, err);
-    if (st != REC_OK)
-        goto out;
-
-    init_items(&t);
-    st = iterate(&t, (unsigned)rec_params_get(fit->params, "iterations"), err);
-    if (st != REC_OK)
-        goto out;
-    compute_gramian(&t, t.items.factors, items);
-    memcpy(data, t.slices, t.factors * t.factors * sizeof(float));
-
-out:
+                         .block = (size_t)rec_params_get(fit->params, "block"),
+                         .objective = rec_als_objective(fit->params)};
+    if (t.block > t.factors)
+        t.block = t.factors;
+    st = train(&t, &stop, out, err);
     finish(&t);
+    rec_earlystop_end(&stop, st == REC_OK ? out : NULL);
     if (st != REC_OK)
         rec_tensors_finish(out);
     return st;
+}
+
+/* The confidences both ways, the factors of both sides and what a half step needs. The longest row
+ * is not known yet: as long as the other side is. */
+size_t rec_als_fit_bytes(const struct rec_fit *fit) {
+    const struct rec_dataset *data = fit->data;
+    double f = rec_params_get(fit->params, "factors"), block = rec_params_get(fit->params, "block");
+    double users = data->users, items = data->items, most = users > items ? users : items;
+    double events = (double)data->offset[data->users], square = f * f;
+    double threads = (double)rec_pool_threads(fit->pool);
+    double floats = f * (users + items) + square * (3.0 + (double)slices_max_of((size_t)f));
+    if (block > 0)
+        floats += f * most + square + threads * (fmin(block, f) * fmin(block, f) + 3.0 * most);
+    else
+        floats += threads * square;
+    double bytes = 16.0 * events + 8.0 * (users + items) + most + 4.0 * floats;
+    if (rec_params_get(fit->params, "early_stop") > 0)
+        bytes += (double)rec_earlystop_bytes(fit, (size_t)(4.0 * (f * items + square)));
+    return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }

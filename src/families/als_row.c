@@ -1,13 +1,15 @@
 /* The least squares problem of one user (or, in training, one item): Hu, Koren
  * and Volinsky, equation 4, one exact solve by Cholesky.
  *
- *   A = Σ_all q qᵀ + λI + Σ_seen (c - 1) q qᵀ      b = Σ_seen c q      A x = b
+ *   A = Σ_all α₀ q qᵀ + λ I + Σ_seen (c - α₀) q qᵀ      b = Σ_seen c q      A x = b
  *
  * Two things make it cheap. Rows are added in blocks, so that the rank-one
  * updates become one symmetric rank-k update in registers. And where every
- * confidence is 1 (alpha 1 and single interactions of weight 1) A is the base
- * itself, whose factor is known: what is left is two triangular solves. */
+ * confidence is α₀ (alpha 1 and single interactions of weight 1, as the defaults
+ * have it) and λ is the same for all, A is the base itself, whose factor is
+ * known: what is left is two triangular solves. */
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "als.h"
@@ -22,28 +24,43 @@ static float largest_diagonal(const float *A, size_t n) {
     return largest;
 }
 
-bool rec_als_base(const float *gramian, size_t factors, float regularization, float *base,
-                  float *factor) {
-    const float hidden = (float)factors * FLT_EPSILON * largest_diagonal(gramian, factors);
+struct als_objective rec_als_objective(const struct rec_params *params) {
+    return (struct als_objective){
+        .unobserved = (float)rec_params_get(params, "unobserved"),
+        .regularization = (float)rec_params_get(params, "regularization"),
+        .power = (float)rec_params_get(params, "frequency_power"),
+    };
+}
+
+float rec_als_lambda(const struct als_side *side, float confidence_sum) {
+    const struct als_objective *objective = &side->objective;
+    float all = confidence_sum + objective->unobserved * (float)side->count;
+    return objective->regularization * powf(all, objective->power);
+}
+
+bool rec_als_base(const struct als_side *side, const float *gramian, float *base, float *factor) {
+    const size_t n = side->factors;
+    const float unobserved = side->objective.unobserved, lambda = rec_als_lambda(side, 0.0f);
+    const float hidden = (float)n * FLT_EPSILON * unobserved * largest_diagonal(gramian, n);
     float ridge = 0.0f;
     for (int try = 0; try < REC_ALS_TRIES; try++) {
-        memcpy(base, gramian, factors * factors * sizeof(float));
-        for (size_t i = 0; i < factors; i++)
-            base[i * factors + i] += regularization + ridge;
-        memcpy(factor, base, factors * factors * sizeof(float));
-        if (rec_cholesky_factor(factor, factors))
+        for (size_t i = 0; i < n * n; i++)
+            base[i] = unobserved * gramian[i];
+        for (size_t i = 0; i < n; i++)
+            base[i * n + i] += lambda + ridge;
+        memcpy(factor, base, n * n * sizeof(float));
+        if (rec_cholesky_factor(factor, n))
             return true;
         ridge = ridge > 0.0f ? 16.0f * ridge : hidden;
     }
     return false;
 }
 
-void rec_als_row_begin(struct als_row *row, const struct als_side *side, float ridge, float *A,
-                       float *b) {
+void rec_als_row_begin(struct als_row *row, const struct als_side *side, float *A, float *b) {
     row->side = side;
     row->A = A;
     row->b = b;
-    row->ridge = ridge;
+    row->sum = 0.0f;
     row->plain = true;
     row->pending = 0;
     memset(b, 0, side->factors * sizeof(float));
@@ -52,8 +69,6 @@ void rec_als_row_begin(struct als_row *row, const struct als_side *side, float r
 static void start_matrix(struct als_row *row) {
     size_t n = row->side->factors;
     memcpy(row->A, row->side->base, n * n * sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        row->A[i * n + i] += row->ridge;
     row->plain = false;
 }
 
@@ -82,21 +97,32 @@ void rec_als_row_add(struct als_row *row, uint32_t index, float confidence, floa
     row->confidence[row->pending] = confidence;
     row->extra[row->pending] = extra;
     row->pending++;
+    row->sum += confidence;
 }
 
-bool rec_als_row_factor(struct als_row *row, const float **L) {
+bool rec_als_row_factor(struct als_row *row, float ridge, const float **L) {
+    const struct als_side *side = row->side;
+    size_t n = side->factors;
     add_pending(row);
-    *L = row->plain ? row->side->factor : row->A;
-    return row->plain || rec_cholesky_factor(row->A, row->side->factors);
+    ridge += rec_als_lambda(side, row->sum) - rec_als_lambda(side, 0.0f);
+    if (row->plain && ridge > 0.0f)
+        start_matrix(row);
+    *L = row->plain ? side->factor : row->A;
+    if (row->plain)
+        return true;
+    for (size_t i = 0; i < n; i++)
+        row->A[i * n + i] += ridge;
+    return rec_cholesky_factor(row->A, n);
 }
 
 /* Factoring in float leaves a ridge of about n u |A| undecided: where a regularization below that
  * meets a matrix without full rank, the smallest ridge that is seen is added instead of giving up.
  *
- * A's diagonal is at most the base's plus the confidences times the largest |q|², and |q|² is at
+ * A's diagonal is at most the base's plus the confidences times the largest |q|², and α₀ |q|² is at
  * most the base's largest diagonal value times the factors: rows are part of their Gramian. */
 float rec_als_next_ridge(const struct als_side *side, float confidence_sum, float ridge) {
     float hidden = (float)side->factors * FLT_EPSILON *
-                   largest_diagonal(side->base, side->factors) * (1.0f + confidence_sum);
+                   largest_diagonal(side->base, side->factors) *
+                   (1.0f + confidence_sum / side->objective.unobserved);
     return ridge > 0.0f ? 16.0f * ridge : hidden;
 }

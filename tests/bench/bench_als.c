@@ -4,6 +4,10 @@
  * order.
  *
  *   bench_als [DIRECTORY of ml-1m] [factors=64 iterations=20 threads=2]
+ *   bench_als [DIRECTORY of ml-1m] solvers=1 [threads=2]
+ *
+ * The second form compares the solvers instead, exact and in blocks, with many factors: the time of
+ * an iteration, and how far the objective has come after a few.
  *
  * The work counted is 2 nnz f² + (users + items) f³ / 3: each stored pair adds half a symmetric
  * matrix on both sides, and each row is one Cholesky. alpha 2 does all of it. alpha 1, the default,
@@ -21,12 +25,13 @@ enum { RUNS = 5, ITERATIONS_MAX = 1000, TILE = 256, TILES = 64, TILE_ROWS = 4096
 
 struct setting {
     const char *path;
-    int64_t factors, iterations, threads;
+    int64_t factors, iterations, threads, solvers, block;
 };
 
 struct stamps {
     uint64_t at[ITERATIONS_MAX + 1];
     size_t count;
+    double loss; /* the last one */
 };
 
 static void fail(const struct rec_error *err) {
@@ -104,7 +109,7 @@ static void free_tiles(struct tiles *t) {
 static void stamp(void *context, const char *phase, double fraction, double loss) {
     struct stamps *stamps = context;
     (void)phase;
-    (void)loss;
+    stamps->loss = loss;
     if (stamps->count == 0 ? fraction == 0.0 : stamps->count <= ITERATIONS_MAX)
         stamps->at[stamps->count++] = rec_clock_monotonic_ns();
 }
@@ -118,9 +123,9 @@ static void set(struct rec_params *params, const char *name, double value) {
 }
 
 /* One fit: its seconds, and its iterations' median; *best_s only falls. Reports come at 0 and after
- * every half iteration. */
-static void train(const struct rec_dataset *data, const struct setting *setting, double alpha,
-                  struct rec_pool *pool, double *iteration_s, double *fit_s, double *best_s) {
+ * every half iteration. Returns the loss at the end. */
+static double train(const struct rec_dataset *data, const struct setting *setting, double alpha,
+                    struct rec_pool *pool, double *iteration_s, double *fit_s, double *best_s) {
     static struct stamps stamps;
     double each[ITERATIONS_MAX];
     size_t count = 0;
@@ -132,6 +137,7 @@ static void train(const struct rec_dataset *data, const struct setting *setting,
     set(&params, "factors", (double)setting->factors);
     set(&params, "iterations", (double)setting->iterations);
     set(&params, "alpha", alpha);
+    set(&params, "block", (double)setting->block);
     struct rec_progress progress = {.report = stamp, .context = &stamps};
     struct rec_fit fit = {
         .data = data, .params = &params, .seed = 1, .pool = pool, .progress = &progress};
@@ -145,6 +151,7 @@ static void train(const struct rec_dataset *data, const struct setting *setting,
     *iteration_s = median(each, count); /* sorts */
     if (count > 0 && each[0] < *best_s)
         *best_s = each[0];
+    return stamps.loss;
 }
 
 /* ---- the comparison -------------------------------------------------------------- */
@@ -173,11 +180,51 @@ static void compare(const struct setting *setting, const struct rec_dataset *dat
     for (size_t r = 0; r < RUNS; r++) {
         x.sgemm[r] = rate(pool, tiles, sgemm_tile, 2.0 * TILE * TILE * TILE);
         x.syrk[r] = rate(pool, tiles, syrk_tile, TILE_ROWS * f * f);
-        train(data, setting, alpha, pool, &x.iteration_s[r], &x.fit_s[r], &x.best_s);
+        (void)train(data, setting, alpha, pool, &x.iteration_s[r], &x.fit_s[r], &x.best_s);
         x.to_sgemm[r] = x.iteration_s[r] * x.sgemm[r] * 1e9 / flops;
         x.to_syrk[r] = x.iteration_s[r] * x.syrk[r] * 1e9 / flops;
     }
     report(alpha, flops, &x);
+}
+
+/* Round after round, so that a busy machine disturbs all alike. */
+static void compare_solvers(const struct setting *outer, const struct rec_dataset *data,
+                            int64_t factors, struct rec_pool *pool) {
+    enum { SOLVERS = 5, ROUNDS = 3, ITERATIONS = 8 };
+    static const int64_t blocks[SOLVERS] = {0, 16, 32, 64, 128};
+    struct figures x[SOLVERS];
+    double loss[SOLVERS];
+    for (size_t i = 0; i < SOLVERS; i++)
+        x[i].best_s = INFINITY;
+    for (size_t r = 0; r < ROUNDS; r++)
+        for (size_t i = 0; i < SOLVERS; i++) {
+            struct setting setting = *outer;
+            setting.factors = factors;
+            setting.iterations = ITERATIONS;
+            setting.block = blocks[i];
+            loss[i] = train(data, &setting, 2.0, pool, &x[i].iteration_s[r], &x[i].fit_s[r],
+                            &x[i].best_s);
+        }
+    double exact_s = median(x[0].iteration_s, ROUNDS);
+    for (size_t i = 0; i < SOLVERS; i++) {
+        double iteration_s = median(x[i].iteration_s, ROUNDS);
+        printf("f=%lld block=%-3lld iteration %.1f ms (best %.1f), %.2f of exact; objective after "
+               "%d: %.5f\n",
+               (long long)factors, (long long)blocks[i], iteration_s * 1e3, x[i].best_s * 1e3,
+               iteration_s / exact_s, ITERATIONS, loss[i]);
+    }
+}
+
+static void run_solvers(const struct setting *setting, const struct rec_dataset *data) {
+    struct rec_error err = {0};
+    struct rec_pool *pool = NULL;
+    if (rec_pool_create((size_t)setting->threads, false, &pool, &err) != REC_OK)
+        fail(&err);
+    printf("%u users, %u items, %lld threads, kernels %s; block=0 is exact\n", data->users,
+           data->items, (long long)setting->threads, rec_kernels_name());
+    compare_solvers(setting, data, 128, pool);
+    compare_solvers(setting, data, 256, pool);
+    rec_pool_destroy(&pool);
 }
 
 static void run(const struct setting *setting, const struct rec_dataset *data) {
@@ -211,10 +258,11 @@ static void parse(int argc, char **argv, struct setting *setting) {
         int64_t max, *value;
     } settings[] = {{"factors=", REC_FACTORS_MAX, &setting->factors},
                     {"iterations=", ITERATIONS_MAX / 2, &setting->iterations},
-                    {"threads=", WORKERS, &setting->threads}};
+                    {"threads=", WORKERS, &setting->threads},
+                    {"solvers=", 1, &setting->solvers}};
     for (int i = 1; i < argc; i++) {
         bool known = false;
-        for (size_t s = 0; s < 3; s++) {
+        for (size_t s = 0; s < 4; s++) {
             size_t bytes = strlen(settings[s].name);
             if (strncmp(argv[i], settings[s].name, bytes) != 0)
                 continue;
@@ -229,7 +277,7 @@ static void parse(int argc, char **argv, struct setting *setting) {
 }
 
 int main(int argc, char **argv) {
-    struct setting setting = {"../shared/data/ml-1m", 64, 20, 2};
+    struct setting setting = {"../shared/data/ml-1m", 64, 20, 2, 0, 0};
     struct rec_error err = {0};
     struct rec_weights weights;
     struct rec_dataset *data = NULL;
@@ -243,7 +291,10 @@ int main(int argc, char **argv) {
     if (rec_kernels_init(&err) != REC_OK || rec_dense_init(&err) != REC_OK ||
         rec_dataset_read(&read, &weights, NULL, NULL, &data, &err) != REC_OK)
         fail(&err);
-    run(&setting, data);
+    if (setting.solvers > 0)
+        run_solvers(&setting, data);
+    else
+        run(&setting, data);
     rec_dataset_destroy(&data);
     return 0;
 }
