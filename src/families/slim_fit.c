@@ -13,9 +13,9 @@
  * G is kept in compressed rows: all of it for films, a small part of it for a shop of a hundred
  * thousand goods. Item j's problem is then copied out, dense, for its `neighbors` candidates: those
  * that would reduce the objective the most on their own, by (G_ij - l1)² / (G_ii + l2), among those
- * that some user has together with j. Where
- * coefficients may not be negative, items with G_ij <= l1 can never enter, since r_i only falls
- * from G_ij (entries of G are sums of products of weights >= 0): leaving those out is exact.
+ * that some user has together with j. Where coefficients may not be negative, items with
+ * G_ij <= l1 can never enter, since r_i only falls from G_ij (entries of G are sums of products of
+ * weights >= 0): leaving those out is exact.
  *
  * Sweeps go over the coordinates that are not 0 until these stand still, then, from there, over
  * all; a sweep over all that changes nothing ends it. A warm start from the solution at ten times
@@ -29,7 +29,10 @@
 #include "recsysd/data.h"
 #include "slim.h"
 
-enum { ITEMS_PER_THREAD = 16 }; /* solved between two reports of progress */
+enum {
+    ITEMS_PER_THREAD = 16, /* solved between two reports of progress */
+    SWEEPS_TO_ALL = 16,    /* no more sweeps over some coordinates without one over all */
+};
 
 /* One worker's room. */
 struct bench {
@@ -240,13 +243,16 @@ static bool sweep(const struct training *t, const struct bench *b, uint32_t coun
     return change > t->tolerance * largest;
 }
 
+/* Passes over the coefficients that are not 0, until they stand; then one over all, until that
+ * changes nothing either. And one over all every so often: where the active ones settle slowly they
+ * would use up all sweeps, and what should enter would never be looked at. */
 static void descend(const struct training *t, const struct bench *b, uint32_t count) {
     bool active_only = false;
     for (uint32_t pass = 0; pass < t->sweeps_max; pass++) {
         bool moved = sweep(t, b, count, active_only);
         if (!moved && !active_only)
             return;
-        active_only = moved;
+        active_only = moved && (pass + 1) % SWEEPS_TO_ALL != 0;
     }
 }
 

@@ -77,7 +77,7 @@ void rec_kernels_axpy(float a, const float *x, float *y, size_t n) {
 
 void rec_kernels_rows_dot(const float *rows, size_t count, size_t n, const float *x,
                           float *scores) {
-    chosen->rows_dot(rows, count, n, x, scores);
+    chosen->rows_dot(rows, NULL, count, n, x, scores);
 }
 
 void rec_kernels_sum_rows(const float *factors, const uint32_t *index, const float *weight,

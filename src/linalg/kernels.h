@@ -18,7 +18,10 @@ struct kernels {
     const char *name;
     float (*dot)(const float *x, const float *y, size_t n);
     void (*axpy)(float a, const float *x, float *y, size_t n);
-    void (*rows_dot)(const float *rows, size_t count, size_t n, const float *x, float *scores);
+    /* Of rows index[0 .. count-1]; index NULL: of 0 .. count-1. The bits of a score depend on its
+     * row and x alone. */
+    void (*rows_dot)(const float *rows, const uint32_t *index, size_t count, size_t n,
+                     const float *x, float *scores);
     void (*sum_rows)(const float *factors, const uint32_t *index, const float *weight, size_t count,
                      size_t n, float *y);
     void (*syrk_rows)(const float *factors, const uint32_t *index, const float *weight,
@@ -34,11 +37,11 @@ struct kernels {
     void (*coarse)(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]);
 
     /* With c = sums[i] scale[i] query->scale and r = per_error error[i] + per_norm norm[i] + tiny:
-     * upper[i] = c + r and best[i] = max(best[i], c - r) where bit i of open is set; upper[i] is
+     * upper[i] = c + r and lower[i] = max(lower[i], c - r) where bit i of open is set; upper[i] is
      * -infinity elsewhere. parts: scale, error, norm [3][SCAN_WORD] */
     void (*bounds)(const int32_t sums[SCAN_WORD], const float *parts,
                    const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
-                   float best[SCAN_WORD]);
+                   float lower[SCAN_WORD]);
 
     float (*largest)(const float *x, size_t n);
     float (*exps)(float *x, size_t n, float shift);

@@ -18,14 +18,15 @@ static void ref_axpy(float a, const float *x, float *y, size_t n) {
         y[i] = (float)((double)y[i] + (double)a * (double)x[i]);
 }
 
-static void ref_rows_dot(const float *rows, size_t count, size_t n, const float *x, float *scores) {
-    for (size_t r = 0; r < count; r++)
-        scores[r] = ref_dot(rows + r * n, x, n);
-}
-
 /* factors' row number r of those listed. */
 static const float *listed(const float *factors, const uint32_t *index, size_t r, size_t n) {
     return factors + (index == NULL ? r : index[r]) * n;
+}
+
+static void ref_rows_dot(const float *rows, const uint32_t *index, size_t count, size_t n,
+                         const float *x, float *scores) {
+    for (size_t r = 0; r < count; r++)
+        scores[r] = ref_dot(listed(rows, index, r, n), x, n);
 }
 
 static void ref_sum_rows(const float *factors, const uint32_t *index, const float *weight,
@@ -103,7 +104,7 @@ static void ref_coarse(const uint8_t *items, const struct scan_query *query,
 
 static void ref_bounds(const int32_t sums[SCAN_WORD], const float *parts,
                        const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
-                       float best[SCAN_WORD]) {
+                       float lower[SCAN_WORD]) {
     const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
     for (size_t i = 0; i < SCAN_WORD; i++) {
         upper[i] = -INFINITY;
@@ -112,7 +113,7 @@ static void ref_bounds(const int32_t sums[SCAN_WORD], const float *parts,
         float near = (float)sums[i] * (scale[i] * query->scale);
         float off = query->per_error * error[i] + query->per_norm * norm[i] + query->tiny;
         upper[i] = near + off;
-        best[i] = near - off > best[i] ? near - off : best[i];
+        lower[i] = near - off > lower[i] ? near - off : lower[i];
     }
 }
 

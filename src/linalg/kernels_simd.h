@@ -45,59 +45,9 @@ KERNEL static void axpy(float a, const float *x, float *y, size_t n) {
     add_row(vec_set1(a), x, y, n);
 }
 
-/* ---- dot products with many rows ---------------------------------------- */
+/* ---- rows, all or some ----------------------------------------------------- */
 
-/* Sums of `group` rows at once, one register each; their lanes are added in one
- * go at the end, sixteen rows for the price of two. group is a constant at the
- * call that matters. */
-INLINE vec dot_group(const float *rows, size_t stride, size_t group, size_t n, const float *x) {
-    vec sum[LANES];
-    for (size_t r = 0; r < LANES; r++)
-        sum[r] = vec_zero();
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vec part = vec_load(x + i);
-        for (size_t r = 0; r < group; r++)
-            sum[r] = vec_fma(vec_load(rows + r * stride + i), part, sum[r]);
-    }
-    if (i < n) {
-        vec part = vec_load_some(x + i, n - i);
-        for (size_t r = 0; r < group; r++)
-            sum[r] = vec_fma(vec_load_some(rows + r * stride + i, n - i), part, sum[r]);
-    }
-    return vec_sums(sum);
-}
-
-KERNEL static void rows_dot(const float *rows, size_t count, size_t n, const float *x,
-                            float *scores) {
-    size_t r = 0;
-    for (; r + LANES <= count; r += LANES)
-        vec_store(scores + r, dot_group(rows + r * n, n, LANES, n, x));
-    if (r < count)
-        vec_store_some(scores + r, dot_group(rows + r * n, n, count - r, n, x), count - r);
-}
-
-/* ---- coarse scan ---------------------------------------------------------- */
-
-KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *parts,
-                          const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
-                          float best[SCAN_WORD]) {
-    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
-    const vec query_scale = vec_set1(query->scale), per_error = vec_set1(query->per_error);
-    const vec per_norm = vec_set1(query->per_norm), tiny = vec_set1(query->tiny);
-    for (size_t i = 0; i < SCAN_WORD; i += LANES) {
-        vec near = vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), query_scale));
-        vec off = vec_fma(per_norm, vec_load(norm + i), tiny);
-        off = vec_fma(per_error, vec_load(error + i), off);
-        vec_store(upper + i, vec_open(vec_add(near, off), open >> i));
-        vec lower = vec_open(vec_sub(near, off), open >> i);
-        vec_store(best + i, vec_max(lower, vec_load(best + i)));
-    }
-}
-
-/* ---- sums of gathered rows ------------------------------------------------ */
-
-/* The rows to add: rows[index[r]] (index NULL: r), each `stride` floats from the next. */
+/* Rows to work on: rows[index[r]] (index NULL: r), each `stride` floats from the next. */
 struct row_list {
     const float *rows;
     size_t stride;
@@ -108,6 +58,68 @@ struct row_list {
 INLINE const float *row_of(const struct row_list *list, size_t r) {
     return list->rows + (list->index == NULL ? r : list->index[r]) * list->stride;
 }
+
+/* ---- dot products with many rows ---------------------------------------- */
+
+/* Sums of `group` rows from `first` on at once, one register each; their lanes are added in one go
+ * at the end, sixteen rows for the price of two. group is a constant at the calls that matter. */
+INLINE vec dot_group(const struct row_list *list, size_t first, size_t group, size_t n,
+                     const float *x) {
+    vec sum[LANES];
+    for (size_t r = 0; r < LANES; r++)
+        sum[r] = vec_zero();
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec part = vec_load(x + i);
+        for (size_t r = 0; r < group; r++)
+            sum[r] = vec_fma(vec_load(row_of(list, first + r) + i), part, sum[r]);
+    }
+    if (i < n) {
+        vec part = vec_load_some(x + i, n - i);
+        for (size_t r = 0; r < group; r++)
+            sum[r] = vec_fma(vec_load_some(row_of(list, first + r) + i, n - i), part, sum[r]);
+    }
+    return vec_sums(sum);
+}
+
+INLINE void dot_rows(const struct row_list *list, size_t count, size_t n, const float *x,
+                     float *scores) {
+    size_t r = 0;
+    for (; r + LANES <= count; r += LANES)
+        vec_store(scores + r, dot_group(list, r, LANES, n, x));
+    if (r < count)
+        vec_store_some(scores + r, dot_group(list, r, count - r, n, x), count - r);
+}
+
+/* Two copies, so that rows side by side are found by adding. */
+KERNEL static void rows_dot(const float *rows, const uint32_t *index, size_t count, size_t n,
+                            const float *x, float *scores) {
+    const struct row_list all = {.rows = rows, .stride = n}, some = {rows, n, index, NULL};
+    if (index == NULL)
+        dot_rows(&all, count, n, x, scores);
+    else
+        dot_rows(&some, count, n, x, scores);
+}
+
+/* ---- coarse scan ---------------------------------------------------------- */
+
+KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *parts,
+                          const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
+                          float lower[SCAN_WORD]) {
+    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
+    const vec query_scale = vec_set1(query->scale), per_error = vec_set1(query->per_error);
+    const vec per_norm = vec_set1(query->per_norm), tiny = vec_set1(query->tiny);
+    for (size_t i = 0; i < SCAN_WORD; i += LANES) {
+        vec near = vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), query_scale));
+        vec off = vec_fma(per_norm, vec_load(norm + i), tiny);
+        off = vec_fma(per_error, vec_load(error + i), off);
+        vec_store(upper + i, vec_open(vec_add(near, off), open >> i));
+        vec low = vec_open(vec_sub(near, off), open >> i);
+        vec_store(lower + i, vec_max(low, vec_load(lower + i)));
+    }
+}
+
+/* ---- sums of gathered rows ------------------------------------------------ */
 
 INLINE vec weight_of(const struct row_list *list, size_t r) {
     return vec_set1(list->weight == NULL ? 1.0f : list->weight[r]);
@@ -330,11 +342,9 @@ KERNEL static void solve_up(const float *L, size_t n, float *b) {
 KERNEL static void solve_down(const float *L, size_t n, float *b) {
     float known[PANEL];
     for (size_t low = 0; low < n; low += PANEL) {
-        size_t high = low + PANEL < n ? low + PANEL : n, r = low;
-        for (; r + LANES <= high; r += LANES)
-            vec_store(known + (r - low), dot_group(L + r * n, n, LANES, low, b));
-        if (r < high)
-            vec_store_some(known + (r - low), dot_group(L + r * n, n, high - r, low, b), high - r);
+        size_t high = low + PANEL < n ? low + PANEL : n;
+        const struct row_list panel = {.rows = L + low * n, .stride = n};
+        dot_rows(&panel, high - low, low, b, known);
         for (size_t k = low; k < high; k++) {
             float rest = b[k] - known[k - low];
             for (size_t m = low; m < k; m++)

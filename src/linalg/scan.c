@@ -13,18 +13,24 @@
  * FLT_EPSILON in place of n and a factor of 1 + 32 u more than cover. Results below the normal
  * floats lose at most 2^-118 in all: TINY. So each score lies in [c - r, c + r], and rows whose
  * upper end is below k scores' lower ends are out. What is left, a few more than k where scores
- * differ, is scored by rec_kernels_rows_dot, whose bits do not depend on how many rows it is given.
+ * differ, is scored by the kernel of rec_kernels_rows_dot, whose bits do not depend on which rows
+ * it is given together.
  *
- * A first threshold comes without sorting: each lane of the vectors, over every fourth word, keeps
- * the best lower end it has seen; these are GROUPS different items, so what k of them reach
- * bounds the k-th best score from below.
+ * The copies stand in the order of their norms, the longest first. No score is above |x| |y|, so
+ * where that is below the bar for one row it is for all that follow, and the scan is over: factors
+ * of rare items are short, and most of a catalogue is rare. The first words set the bar: what k of
+ * their lower ends reach bounds the k-th best score from below. For that, they must know which
+ * items may enter; later words look only at the few that reach the bar.
+ *
+ * Where few items may enter at all, these are scored one by one and nothing else is read.
  *
  * Items are stored as q + 128, because the instruction (vpdpbusd) takes unsigned bytes on one side;
- * 128 times the sum of r, the same for all items, takes that out again. The layout is by the words
- * of the mask: 64 items, four dimensions of each after the other, so one broadcast of four query
- * bytes serves all of them and no sum is ever taken across a vector. */
+ * 128 times the sum of r, the same for all items, takes that out again. The layout is by words:
+ * 64 items, four dimensions of each after the other, so one broadcast of four query bytes serves
+ * all of them and no sum is ever taken across a vector. */
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -33,10 +39,10 @@ enum {
     CODE_MAX = 127,
     OFFSET = 128,
     N_MAX = 4096, /* sums fit 32 bits: 255 x 127 x 4096 < 2^31; and the query's bytes the stack */
-    WORDS = 64,   /* worked on together: 4,096 items, whose bounds stay in the L1 cache */
-    FOLD = 4,     /* words that do not share their best lower ends */
-    GROUPS = FOLD * SCAN_WORD,
-    DENSE = 16, /* so many rows of a word are scored faster with all the others */
+    HEAD = 4,     /* words that set the first bar */
+    HEAD_ITEMS = HEAD * SCAN_WORD,
+    WAITING = 16, /* scored together: rows of one call of the kernel */
+    FEW = 8,      /* where not one in so many may enter, only these are read */
 };
 #define VALUE_MAX 1e15f     /* sums of 4,096 products of two stay far from overflow */
 #define TINY      0x1p-100f /* see above; a normal float, for the others are slow */
@@ -46,9 +52,11 @@ struct rec_scan {
     const float *rows; /* [items x n], the caller's */
     size_t n, quads;
     uint32_t items;
-    uint8_t *codes; /* [words][quads][SCAN_WORD][4]; NULL: these rows can only be scored exactly */
-    float *parts;   /* [words][3][SCAN_WORD]: scale, |y - ŷ|, |y|, rounded up */
+    uint32_t *order; /* [words][SCAN_WORD] the items, longest row first; NO_ITEM at the end */
+    uint8_t *codes;  /* [words][quads][SCAN_WORD][4]; NULL: these rows can only be scored exactly */
+    float *parts;    /* [words][3][SCAN_WORD]: scale, |y - ŷ|, |y|, rounded up */
 };
+#define NO_ITEM UINT32_MAX
 
 /* ---- codes -------------------------------------------------------------------------- */
 
@@ -127,11 +135,42 @@ static bool can_be_coded(const float *rows, size_t items, size_t n) {
     return true;
 }
 
+struct length {
+    double squared;
+    uint32_t item;
+};
+
+static int longer_first(const void *a, const void *b) {
+    const struct length *x = a, *y = b;
+    if (x->squared < y->squared || x->squared > y->squared)
+        return x->squared < y->squared ? 1 : -1;
+    return x->item > y->item ? 1 : -1;
+}
+
+static enum rec_status sort_items(struct rec_scan *scan, size_t slots, struct rec_error *err) {
+    struct length *lengths = rec_alloc_array(scan->items, sizeof(*lengths));
+    if (lengths == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "no memory to order %u x %zu numbers", scan->items,
+                             scan->n);
+    for (uint32_t i = 0; i < scan->items; i++) {
+        const float *row = scan->rows + i * scan->n;
+        double squared = 0.0;
+        for (size_t j = 0; j < scan->n; j++)
+            squared += (double)row[j] * (double)row[j];
+        lengths[i] = (struct length){squared, i};
+    }
+    qsort(lengths, scan->items, sizeof(*lengths), longer_first);
+    for (size_t slot = 0; slot < slots; slot++)
+        scan->order[slot] = slot < scan->items ? lengths[slot].item : NO_ITEM;
+    rec_alloc_free(lengths);
+    return REC_OK;
+}
+
 static void encode_all(struct rec_scan *scan) {
     size_t word_bytes = scan->quads * SCAN_WORD * 4;
-    for (size_t i = 0; i < scan->items; i++) {
-        size_t word = i / SCAN_WORD, lane = i % SCAN_WORD;
-        struct coded coded = encode(scan->rows + i * scan->n, scan->n, OFFSET,
+    for (size_t slot = 0; slot < scan->items; slot++) {
+        size_t word = slot / SCAN_WORD, lane = slot % SCAN_WORD;
+        struct coded coded = encode(scan->rows + scan->order[slot] * scan->n, scan->n, OFFSET,
                                     scan->codes + word * word_bytes + lane * 4, SCAN_WORD * 4);
         float *part = scan->parts + word * 3 * SCAN_WORD + lane;
         part[0] = coded.scale;
@@ -144,18 +183,25 @@ enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, str
                                 struct rec_error *err) {
     struct rec_scan *scan = rec_alloc_array(1, sizeof(*scan));
     bool coded = can_be_coded(rows, items, n);
+    size_t words = ((size_t)items + SCAN_WORD - 1) / SCAN_WORD;
     if (scan != NULL) {
-        size_t words = ((size_t)items + SCAN_WORD - 1) / SCAN_WORD;
         *scan = (struct rec_scan){.rows = rows, .n = n, .quads = (n + 3) / 4, .items = items};
         if (coded) {
+            scan->order = rec_alloc_array(words, SCAN_WORD * sizeof(*scan->order));
             scan->codes = rec_alloc_array(words, scan->quads * SCAN_WORD * 4);
             scan->parts = rec_alloc_array(words, 3 * SCAN_WORD * sizeof(float));
         }
     }
-    if (scan == NULL || (coded && (scan->codes == NULL || scan->parts == NULL))) {
+    enum rec_status st = REC_OK;
+    if (scan == NULL ||
+        (coded && (scan->order == NULL || scan->codes == NULL || scan->parts == NULL)))
+        st = rec_error_set(err, REC_NO_MEMORY, "no memory for the 8-bit copy of %u x %zu numbers",
+                           items, n);
+    if (st == REC_OK && coded)
+        st = sort_items(scan, words * SCAN_WORD, err);
+    if (st != REC_OK) {
         rec_scan_destroy(&scan);
-        return rec_error_set(err, REC_NO_MEMORY, "no memory for the 8-bit copy of %u x %zu numbers",
-                             items, n);
+        return st;
     }
     if (coded)
         encode_all(scan);
@@ -168,6 +214,7 @@ void rec_scan_destroy(struct rec_scan **scan_pointer) {
     if (scan == NULL)
         return;
     *scan_pointer = NULL;
+    rec_alloc_free(scan->order);
     rec_alloc_free(scan->codes);
     rec_alloc_free(scan->parts);
     rec_alloc_free(scan);
@@ -183,8 +230,11 @@ struct pass {
     const uint64_t *mask;
     struct rec_topk *top;
     struct scan_query coded;
-    uint64_t open[WORDS];           /* of the words at hand: which items may enter */
-    float upper[WORDS * SCAN_WORD]; /* their upper ends; in the exact scan their scores */
+    float
+        length; /* of the query, and what roundings can add: no score is above length |y| + TINY */
+    float bar;  /* what an item must reach to be looked at */
+    uint32_t waiting[WAITING];
+    size_t waiting_count;
 };
 
 static void encode_query(struct pass *pass, int8_t codes[N_MAX]) {
@@ -201,44 +251,78 @@ static void encode_query(struct pass *pass, int8_t codes[N_MAX]) {
         .per_norm = rounded_up((coded.error + rounding) * SLACK),
         .tiny = TINY,
     };
+    pass->length = rounded_up((coded.norm + rounding) * SLACK);
+}
+
+static bool is_open(const struct pass *pass, uint32_t item) {
+    return item < pass->items &&
+           (pass->mask == NULL || (pass->mask[item / 64] >> (item % 64) & 1) != 0);
 }
 
 static uint64_t open_items(const struct pass *pass, size_t word) {
-    size_t left = pass->items - word * SCAN_WORD;
-    uint64_t open = pass->mask == NULL ? UINT64_MAX : pass->mask[word];
-    return left < SCAN_WORD ? open & (((uint64_t)1 << left) - 1) : open;
+    const uint32_t *item = pass->scan->order + word * SCAN_WORD;
+    uint64_t open = 0;
+    for (size_t i = 0; i < SCAN_WORD; i++)
+        open |= (uint64_t)is_open(pass, item[i]) << i;
+    return open;
 }
 
-/* Upper ends of words first .. first+words-1, and the best lower ends of GROUPS items. */
-static void bound_words(struct pass *pass, size_t first, size_t words, float best[GROUPS]) {
+static void raise_bar(struct pass *pass) {
+    const struct rec_topk *top = pass->top;
+    if (top->count == top->k && top->kept[0].score > pass->bar)
+        pass->bar = top->kept[0].score;
+}
+
+static void score_waiting(struct pass *pass) {
+    float scores[WAITING];
+    rec_kernels_chosen()->rows_dot(pass->scan->rows, pass->waiting, pass->waiting_count,
+                                   pass->scan->n, pass->query, scores);
+    for (size_t i = 0; i < pass->waiting_count; i++)
+        rec_topk_offer(pass->top, pass->waiting[i], scores[i]);
+    pass->waiting_count = 0;
+    raise_bar(pass);
+}
+
+static void wait_for_score(struct pass *pass, uint32_t item) {
+    pass->waiting[pass->waiting_count++] = item;
+    if (pass->waiting_count == WAITING)
+        score_waiting(pass);
+}
+
+/* upper, lower [SCAN_WORD]: ends of a word's items. Of items not in `open` upper is -infinity;
+ * lower is raised, never set. */
+static void bound_word(const struct pass *pass, size_t word, uint64_t open, float *upper,
+                       float *lower) {
     const struct kernels *kernels = rec_kernels_chosen();
     const struct rec_scan *scan = pass->scan;
-    for (size_t i = 0; i < GROUPS; i++)
-        best[i] = -INFINITY;
-    for (size_t w = 0; w < words; w++) {
-        size_t word = first + w;
-        int32_t sums[SCAN_WORD];
-        pass->open[w] = open_items(pass, word);
-        if (pass->open[w] == 0)
-            continue;
-        kernels->coarse(scan->codes + word * scan->quads * SCAN_WORD * 4, &pass->coded, sums);
-        kernels->bounds(sums, scan->parts + word * 3 * SCAN_WORD, &pass->coded, pass->open[w],
-                        pass->upper + w * SCAN_WORD, best + w % FOLD * SCAN_WORD);
+    int32_t sums[SCAN_WORD];
+    kernels->coarse(scan->codes + word * scan->quads * SCAN_WORD * 4, &pass->coded, sums);
+    kernels->bounds(sums, scan->parts + word * 3 * SCAN_WORD, &pass->coded, open, upper, lower);
+}
+
+/* Looks at what reaches the bar among the items of one word. */
+static void take_word(struct pass *pass, size_t word, const float upper[SCAN_WORD]) {
+    uint64_t found = rec_kernels_chosen()->above(upper, SCAN_WORD, pass->bar, true);
+    for (; found != 0; found &= found - 1) {
+        size_t i = (size_t)__builtin_ctzll(found);
+        uint32_t item = pass->scan->order[word * SCAN_WORD + i];
+        if (upper[i] >= pass->bar && is_open(pass, item))
+            wait_for_score(pass, item);
     }
 }
 
-/* A score that at least k of the best reach, close to the k-th of them; -infinity for a k beyond
- * them. Halving, not a heap: its tests always go the same way, and a bar that is a little low costs
- * a row or two. It begins at the least of the maxima of as many groups as are needed, which so many
- * reach already. */
-static float first_bar(const float best[GROUPS], size_t k) {
+/* A score that at least k of the lower ends reach, close to the k-th of them; -infinity for a k
+ * beyond them. Halving, not a heap: its tests always go the same way, and a bar that is a little
+ * low costs a row or two. It begins at the least of the maxima of as many groups as are needed,
+ * which so many reach already. */
+static float first_bar(const float lower[HEAD_ITEMS], size_t k) {
     enum { HALVINGS = 8, GROUPS_MIN = 16 };
     const struct kernels *kernels = rec_kernels_chosen();
-    float maxima[GROUPS];
-    if (k > GROUPS)
+    float maxima[HEAD_ITEMS];
+    if (k > HEAD_ITEMS)
         return -INFINITY;
-    memcpy(maxima, best, sizeof(maxima));
-    size_t groups = GROUPS;
+    memcpy(maxima, lower, sizeof(maxima));
+    size_t groups = HEAD_ITEMS;
     while (groups / 2 >= k && groups > GROUPS_MIN) {
         groups /= 2;
         for (size_t i = 0; i < groups; i++)
@@ -252,91 +336,93 @@ static float first_bar(const float best[GROUPS], size_t k) {
     for (int i = 0; i < HALVINGS && low > -INFINITY; i++) {
         float middle = low + (high - low) / 2.0f;
         size_t reached = 0;
-        for (size_t part = 0; part < GROUPS; part += SCAN_WORD)
-            reached +=
-                (size_t)__builtin_popcountll(kernels->above(best + part, SCAN_WORD, middle, true));
+        for (size_t w = 0; w < HEAD; w++)
+            reached += (size_t)__builtin_popcountll(
+                kernels->above(lower + w * SCAN_WORD, SCAN_WORD, middle, true));
         low = reached >= k ? middle : low;
         high = reached >= k ? high : middle;
     }
     return low;
 }
 
-/* What an item must reach to be looked at. */
-static float bar_now(const struct rec_topk *top, float bar) {
-    return top->count == top->k && top->kept[0].score > bar ? top->kept[0].score : bar;
+/* The first words: they are bounded all before the bar is set, and then looked at. */
+static void scan_head(struct pass *pass, size_t words) {
+    float upper[HEAD_ITEMS], lower[HEAD_ITEMS];
+    for (size_t i = 0; i < HEAD_ITEMS; i++)
+        lower[i] = -INFINITY;
+    for (size_t w = 0; w < words; w++)
+        bound_word(pass, w, open_items(pass, w), upper + w * SCAN_WORD, lower + w * SCAN_WORD);
+    if (pass->top->count < pass->top->k)
+        pass->bar = first_bar(lower, pass->top->k);
+    for (size_t w = 0; w < words; w++)
+        take_word(pass, w, upper + w * SCAN_WORD);
+    score_waiting(pass);
 }
 
-/* All of one word: where most items reach the bar, as in a scan without codes. */
-static void score_all(struct pass *pass, size_t word) {
-    const struct rec_scan *scan = pass->scan;
-    uint32_t first = (uint32_t)(word * SCAN_WORD), left = pass->items - first;
-    uint32_t count = left < SCAN_WORD ? left : SCAN_WORD;
-    float scores[SCAN_WORD];
-    rec_kernels_rows_dot(scan->rows + first * scan->n, count, scan->n, pass->query, scores);
-    rec_topk_scan(pass->top, scores, first, count, pass->mask);
-}
-
-/* Scores what reaches the bar among the items of one word. */
-static void score_found(struct pass *pass, size_t word, uint64_t found, const float *upper,
-                        float bar) {
-    const struct rec_scan *scan = pass->scan;
-    for (; found != 0; found &= found - 1) {
-        size_t i = (size_t)__builtin_ctzll(found), item = word * SCAN_WORD + i;
-        float score;
-        if (upper[i] < bar_now(pass->top, bar))
-            continue;
-        rec_kernels_rows_dot(scan->rows + item * scan->n, 1, scan->n, pass->query, &score);
-        rec_topk_offer(pass->top, (uint32_t)item, score);
+/* The others, until they are too short. */
+static void scan_rest(struct pass *pass, size_t first, size_t words) {
+    float upper[SCAN_WORD], lower[SCAN_WORD] = {0};
+    for (size_t w = first; w < words; w++) {
+        float longest = pass->scan->parts[(w * 3 + 2) * SCAN_WORD];
+        if (pass->length * longest + TINY < pass->bar)
+            break;
+        bound_word(pass, w, UINT64_MAX, upper, lower);
+        take_word(pass, w, upper);
     }
+    score_waiting(pass);
 }
 
-static void scan_words(struct pass *pass, size_t first, size_t words) {
-    const struct kernels *kernels = rec_kernels_chosen();
-    struct rec_topk *top = pass->top;
-    float best[GROUPS];
-    bound_words(pass, first, words, best);
-    float bar = bar_now(top, top->count < top->k ? first_bar(best, top->k) : -INFINITY);
-    for (size_t w = 0; w < words; w++) {
-        const float *upper = pass->upper + w * SCAN_WORD;
-        if (pass->open[w] == 0)
-            continue;
-        bar = bar_now(top, bar);
-        uint64_t found = pass->open[w] & kernels->above(upper, SCAN_WORD, bar, true);
-        if (__builtin_popcountll(found) >= DENSE)
-            score_all(pass, first + w);
-        else
-            score_found(pass, first + w, found, upper, bar);
-    }
+/* Whether at most one item in FEW may enter. */
+static bool few_open(const struct pass *pass) {
+    size_t open = 0;
+    if (pass->mask == NULL)
+        return false;
+    for (size_t word = 0; word < pass->items / 64 && open <= pass->items / FEW; word++)
+        open += (size_t)__builtin_popcountll(pass->mask[word]);
+    return open <= pass->items / FEW;
+}
+
+/* The items of the mask, and no others. */
+static void scan_open(struct pass *pass) {
+    for (uint32_t word = 0; word < (pass->items + 63) / 64; word++)
+        for (uint64_t open = pass->mask[word]; open != 0; open &= open - 1) {
+            uint32_t item = word * 64 + (uint32_t)__builtin_ctzll(open);
+            if (item < pass->items)
+                wait_for_score(pass, item);
+        }
+    score_waiting(pass);
 }
 
 static void scan_exactly(struct pass *pass) {
+    enum { BLOCK = 512 };
     const struct rec_scan *scan = pass->scan;
-    for (uint32_t first = 0; first < pass->items; first += WORDS * SCAN_WORD) {
-        uint32_t left = pass->items - first;
-        uint32_t count = left < WORDS * SCAN_WORD ? left : WORDS * SCAN_WORD;
-        rec_kernels_rows_dot(scan->rows + first * scan->n, count, scan->n, pass->query,
-                             pass->upper);
-        rec_topk_scan(pass->top, pass->upper, first, count, pass->mask);
+    float scores[BLOCK];
+    for (uint32_t first = 0; first < pass->items; first += BLOCK) {
+        uint32_t left = pass->items - first, count = left < BLOCK ? left : BLOCK;
+        rec_kernels_rows_dot(scan->rows + first * scan->n, count, scan->n, pass->query, scores);
+        rec_topk_scan(pass->top, scores, first, count, pass->mask);
     }
 }
 
 void rec_scan_topk(const struct rec_scan *scan, const float *query, uint32_t items,
                    const uint64_t *mask, struct rec_topk *top) {
     int8_t codes[N_MAX];
-    struct pass pass;
-    pass.scan = scan;
-    pass.query = query;
+    struct pass pass = {.scan = scan, .query = query, .mask = mask, .top = top, .bar = -INFINITY};
     pass.items = items < scan->items ? items : scan->items;
-    pass.mask = mask;
-    pass.top = top;
     if (top->k == 0)
         return;
+    if (few_open(&pass)) {
+        scan_open(&pass);
+        return;
+    }
     if (scan->codes == NULL || !can_be_coded(query, 1, scan->n)) {
         scan_exactly(&pass);
         return;
     }
     encode_query(&pass, codes);
-    size_t words = ((size_t)pass.items + SCAN_WORD - 1) / SCAN_WORD;
-    for (size_t first = 0; first < words; first += WORDS)
-        scan_words(&pass, first, words - first < WORDS ? words - first : WORDS);
+    raise_bar(&pass);
+    size_t words = ((size_t)scan->items + SCAN_WORD - 1) / SCAN_WORD;
+    size_t head = words < HEAD ? words : HEAD;
+    scan_head(&pass, head);
+    scan_rest(&pass, head, words);
 }
