@@ -11,6 +11,8 @@ extern const struct rec_family rec_personal_popularity_family;
 extern const struct rec_family rec_als_family;
 extern const struct rec_family rec_ease_family;
 extern const struct rec_family rec_nextitem_family;
+extern const struct rec_family rec_item_knn_family;
+extern const struct rec_family rec_user_knn_family;
 extern const struct rec_family rec_slim_family;
 extern const struct rec_family rec_svd_family;
 extern const struct rec_family rec_blend_family;

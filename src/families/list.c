@@ -2,6 +2,7 @@
  * API, training, model files and the conformance suite all walk this list. */
 #include "recsysd/families.h"
 
+/* clang-format off */ /* a line each */
 const struct rec_family *const rec_families[] = {
     &rec_random_family,
     &rec_popularity_family,
@@ -9,8 +10,11 @@ const struct rec_family *const rec_families[] = {
     &rec_als_family,
     &rec_ease_family,
     &rec_nextitem_family,
+    &rec_item_knn_family,
+    &rec_user_knn_family,
     &rec_slim_family,
     &rec_svd_family,
     &rec_blend_family,
     NULL,
 };
+/* clang-format on */
