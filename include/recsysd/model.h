@@ -128,6 +128,8 @@ struct rec_fit {
     struct rec_pool *pool;               /* NULL: one thread */
     const struct rec_progress *progress; /* NULL fine */
     size_t memory_bytes_max;             /* a fit that needs more is refused; 0: no cap */
+    const struct rec_tensors *start;     /* of an earlier fit: families that learn in steps go on
+                                            from them, others do not look; NULL: from scratch */
 };
 
 struct rec_model;
