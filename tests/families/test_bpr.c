@@ -1,0 +1,282 @@
+/* Goal: what bpr promises beyond the contract of all families (test_conformance.c) and the golden
+ * numbers: negatives are drawn as its parameters say and are never positives, an earlier model is
+ * gone on from, early stopping keeps what was best, and what it cannot do is refused with a text
+ * that says which. */
+#include <math.h>
+#include <string.h>
+
+#include "families/strata.h"
+#include "families/worlds.h"
+#include "test.h"
+
+enum { USERS = 300, ITEMS = 260 };
+
+static struct rec_model *fit_from(const struct rec_dataset *data, const char *settings,
+                                  const struct rec_tensors *start, size_t memory,
+                                  enum rec_status want, struct rec_error *err) {
+    struct rec_model *model = NULL;
+    struct rec_params params;
+    rec_params_defaults(rec_bpr_family.params, rec_bpr_family.param_count, &params);
+    assert_int_equal(rec_params_read(&params, settings, err), REC_OK);
+    struct rec_fit options = {
+        .data = data, .params = &params, .seed = 3, .memory_bytes_max = memory, .start = start};
+    assert_int_equal(rec_model_fit(&rec_bpr_family, &options, &model, err), want);
+    return model;
+}
+
+static struct rec_model *fit(const struct rec_dataset *data, const char *settings) {
+    return fit_from(data, settings, NULL, 0, REC_OK, NULL);
+}
+
+/* ---- strata ------------------------------------------------------------------------ */
+
+struct census {
+    const struct rec_csr *matrix;
+    uint32_t drawn[ITEMS], visited[USERS][ITEMS];
+    uint32_t in_round_user[USERS], in_round_item[ITEMS]; /* number + 1 of the cell that had it */
+    size_t none, cells;
+};
+
+static bool has(const struct rec_csr *csr, uint32_t user, uint32_t item) {
+    for (uint64_t k = csr->offset[user]; k < csr->offset[user + 1]; k++)
+        if (csr->column[k] == item)
+            return true;
+    return false;
+}
+
+/* Run without a pool: rounds follow each other, each from cell 0 on. */
+static void count_cell(void *context, struct rec_strata_cell *cell) {
+    struct census *census = context;
+    enum { EACH = 3 };
+    if (cell->number == 0) {
+        memset(census->in_round_user, 0, sizeof(census->in_round_user));
+        memset(census->in_round_item, 0, sizeof(census->in_round_item));
+    }
+    census->cells++;
+    for (size_t k = 0; k < cell->count; k++) {
+        const struct rec_strata_pair *pair = &cell->pairs[k];
+        uint32_t items[EACH + 1];
+        uint32_t *user = &census->in_round_user[pair->user];
+        rec_strata_negatives(cell, pair, 1, EACH, items);
+        items[EACH] = pair->item;
+        census->visited[pair->user][pair->item]++;
+        assert_true(*user == 0 || *user == cell->number + 1);
+        *user = (uint32_t)cell->number + 1;
+        for (size_t i = 0; i <= EACH; i++) {
+            if (items[i] == UINT32_MAX) {
+                census->none++;
+                continue;
+            }
+            uint32_t *item = &census->in_round_item[items[i]];
+            assert_true(*item == 0 || *item == cell->number + 1);
+            *item = (uint32_t)cell->number + 1;
+            if (i == EACH)
+                break;
+            assert_false(has(census->matrix, pair->user, items[i]));
+            census->drawn[items[i]]++;
+        }
+    }
+}
+
+/* What the distribution says item j is drawn, of all draws, when nothing is rejected. */
+static double expected(const struct rec_csr *matrix, const uint32_t *count, uint32_t item,
+                       double popular, double exponent) {
+    double sum = 0;
+    for (uint32_t i = 0; i < matrix->cols; i++)
+        sum += count[i] > 0 ? pow(count[i], exponent) : 0;
+    double share = count[item] > 0 ? pow(count[item], exponent) / sum : 0;
+    return popular * share + (1 - popular) / matrix->cols;
+}
+
+/* Goal: an epoch visits every pair once, cells of a round share no user and no item, negatives
+ * included, and negatives come as often as the distribution says.
+ *
+ * How: odd items are about five times as popular as even ones. Popularity counts within a block, so
+ * shares of the whole hold where blocks are about alike, as here: within a tenth, and what 4.5
+ * deviations of so many draws are. */
+static void test_strata(void **state) {
+    static const struct {
+        const char *name;
+        double popular, exponent;
+    } rows[] = {{"uniform", 0, 1}, {"popular", 1, 0.75}, {"mixed", 0.5, 1}, {"flat", 1, 0}};
+    static struct rec_dataset_row events[3 * USERS];
+    static struct census census;
+    enum { EPOCHS = 400 };
+    struct rec_dataset *data = NULL;
+    struct rec_csr *matrix = NULL;
+    uint32_t count[ITEMS] = {0};
+    (void)state;
+    for (uint32_t u = 0; u < USERS; u++) {
+        events[3 * u] = (struct rec_dataset_row){u, u % ITEMS, u, 1};
+        events[3 * u + 1] = (struct rec_dataset_row){u, (2 * u + 1) % ITEMS, u, 1};
+        events[3 * u + 2] = (struct rec_dataset_row){u, (2 * u + 131) % ITEMS, u, 1};
+    }
+    assert_int_equal(rec_dataset_from_rows(events, COUNT(events), USERS, ITEMS, &data, NULL),
+                     REC_OK);
+    assert_int_equal(rec_dataset_matrix(data, &matrix, NULL), REC_OK);
+    for (uint64_t k = 0; k < rec_csr_entries(matrix); k++)
+        count[matrix->column[k]]++;
+    for (size_t r = 0; r < COUNT(rows); r++) {
+        struct rec_strata *strata = NULL;
+        double all = 0;
+        memset(&census, 0, sizeof(census));
+        census.matrix = matrix;
+        const struct rec_strata_options options = {
+            .matrix = matrix, .popular = rows[r].popular, .exponent = rows[r].exponent, .seed = 5};
+        assert_int_equal(rec_strata_create(&options, &strata, NULL), REC_OK);
+        for (uint64_t epoch = 0; epoch < EPOCHS; epoch++)
+            CHECK_ROW(rec_strata_epoch(strata, epoch, count_cell, &census), rows[r].name);
+        rec_strata_destroy(&strata);
+        CHECK_ROW(census.cells == EPOCHS * 16, rows[r].name); /* four blocks */
+        for (uint64_t k = 0, user = 0; k < rec_csr_entries(matrix); k++) {
+            while (k >= matrix->offset[user + 1])
+                user++;
+            CHECK_ROW(census.visited[user][matrix->column[k]] == EPOCHS, rows[r].name);
+        }
+        for (uint32_t i = 0; i < ITEMS; i++)
+            all += census.drawn[i];
+        for (uint32_t i = 0; i < ITEMS; i++) {
+            double want = all * expected(matrix, count, i, rows[r].popular, rows[r].exponent);
+            if (fabs(census.drawn[i] - want) > 0.1 * want + 4.5 * sqrt(want))
+                fail_msg("%s: item %u was drawn %u times, expected about %.0f", rows[r].name, i,
+                         census.drawn[i], want);
+        }
+    }
+    rec_csr_destroy(&matrix);
+    rec_dataset_destroy(&data);
+}
+
+/* ---- the family ---------------------------------------------------------------------- */
+
+/* Goal: parameters that say how to learn change what is learned, and nothing breaks. */
+static void test_parameters(void **state) {
+    static const char *const rows[] = {"negatives=popular",
+                                       "negatives=uniform",
+                                       "candidates=1",
+                                       "learning_rate=0.01",
+                                       "decay=1",
+                                       "user_regularization=1",
+                                       "epochs=3",
+                                       "positive_regularization=1",
+                                       "negative_regularization=1",
+                                       "sigma=1",
+                                       "exponent=2 negatives=popular"};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    struct rec_model *plain = fit(data, "factors=8 epochs=5");
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char settings[128];
+        (void)snprintf(settings, sizeof(settings), "factors=8 epochs=5 %s", rows[i]);
+        struct rec_model *model = fit(data, settings);
+        CHECK_ROW(!world_same(plain, model), rows[i]);
+        rec_model_destroy(&model);
+    }
+    rec_model_destroy(&plain);
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: two events of a pair are one, and a weight beyond 1 counts as 1. */
+static void test_weights(void **state) {
+    static const struct rec_dataset_row twice[] = {{0, 0, 1, 1}, {0, 0, 2, 1}, {1, 1, 3, 1}},
+                                        heavy[] = {{0, 0, 1, 1e20f}, {1, 1, 2, 1}};
+    struct rec_dataset *a = NULL, *b = NULL;
+    (void)state;
+    assert_int_equal(rec_dataset_from_rows(twice, COUNT(twice), 2, 3, &a, NULL), REC_OK);
+    assert_int_equal(rec_dataset_from_rows(heavy, COUNT(heavy), 2, 3, &b, NULL), REC_OK);
+    struct rec_model *x = fit(a, ""), *y = fit(b, "");
+    assert_true(world_same(x, y));
+    rec_model_destroy(&x);
+    rec_model_destroy(&y);
+    rec_dataset_destroy(&a);
+    rec_dataset_destroy(&b);
+}
+
+static double distance(const struct rec_model *a, const struct rec_model *b, size_t count) {
+    const float *x = a->tensors.tensor[0].data, *y = b->tensors.tensor[0].data;
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += fabs((double)x[i] - (double)y[i]);
+    return sum;
+}
+
+/* Goal: training goes on from an earlier model's items, also when there are new ones since. */
+static void test_start(void **state) {
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    struct rec_dataset *more = world_random(USERS, ITEMS + 40, 4);
+    (void)state;
+    struct rec_model *first = fit(data, "factors=8 epochs=30");
+    struct rec_model *cold = fit(more, "factors=8 epochs=1 learning_rate=0.001");
+    struct rec_model *warm =
+        fit_from(more, "factors=8 epochs=1 learning_rate=0.001", &first->tensors, 0, REC_OK, NULL);
+    size_t known = ITEMS * (size_t)9;
+    assert_true(distance(warm, first, known) < 0.1 * distance(cold, first, known));
+    rec_model_destroy(&cold);
+    rec_model_destroy(&warm);
+
+    struct rec_error err = {.status = REC_OK};
+    fit_from(more, "factors=7", &first->tensors, 0, REC_CORRUPT, &err);
+    assert_non_null(strstr(err.text, "item_factors"));
+    err.status = REC_OK;
+    warm = fit(more, "factors=8 epochs=1");
+    fit_from(data, "factors=8", &warm->tensors, 0, REC_BAD_INPUT, &err);
+    assert_non_null(strstr(err.text, "300 items"));
+    rec_model_destroy(&warm);
+    rec_model_destroy(&first);
+    rec_dataset_destroy(&data);
+    rec_dataset_destroy(&more);
+}
+
+static void count_reports(void *context, const char *phase, double fraction, double loss) {
+    (void)phase;
+    (void)fraction;
+    (void)loss;
+    (*(size_t *)context)++;
+}
+
+/* Goal: early stopping ends before the last epoch where nothing is gained any more. */
+static void test_early_stop(void **state) {
+    size_t reports = 0;
+    struct rec_progress progress = {.report = count_reports, .context = &reports};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    struct rec_model *model = NULL;
+    struct rec_params params;
+    (void)state;
+    rec_params_defaults(rec_bpr_family.params, rec_bpr_family.param_count, &params);
+    assert_int_equal(rec_params_read(&params, "factors=8 epochs=2000 early_stop=2", NULL), REC_OK);
+    struct rec_fit options = {.data = data, .params = &params, .seed = 3, .progress = &progress};
+    assert_int_equal(rec_model_fit(&rec_bpr_family, &options, &model, NULL), REC_OK);
+    assert_in_range(reports, 10, 1000);
+    rec_model_destroy(&model);
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: numbers that run away and memory beyond the cap are named. */
+static void test_refused(void **state) {
+    static const struct {
+        const char *settings;
+        size_t memory;
+        enum rec_status want;
+        const char *text;
+    } rows[] = {
+        {"factors=8 learning_rate=10 sigma=10 user_regularization=10", 0, REC_BAD_INPUT,
+         "learning_rate"},
+        {"factors=8", 1000, REC_LIMIT, "MB"},
+    };
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_error err = {.status = REC_OK};
+        fit_from(data, rows[i].settings, NULL, rows[i].memory, rows[i].want, &err);
+        CHECK_ROW(strstr(err.text, rows[i].text) != NULL, rows[i].settings);
+    }
+    rec_dataset_destroy(&data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_strata),     cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_weights),    cmocka_unit_test(test_start),
+        cmocka_unit_test(test_early_stop), cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
