@@ -204,4 +204,50 @@ enum rec_status rec_store_list_runs(struct rec_store *store, struct rec_run_row 
 enum rec_status rec_store_mark_interrupted(struct rec_store *store, size_t *count,
                                            struct rec_error *err);
 
+/* ---- studies (study.c) --------------------------------------------------------- */
+
+/* What a search for parameters has tried, in a file of its own. One process at a time. */
+struct rec_study;
+
+/* What the study is of: {"model", "als"}. */
+struct rec_study_fact {
+    const char *name, *value;
+};
+
+enum rec_study_state { REC_STUDY_COMPLETE, REC_STUDY_PRUNED, REC_STUDY_FAILED };
+const char *rec_study_state_text(enum rec_study_state state);
+
+/* How good a trial was after an epoch. */
+struct rec_study_look {
+    uint32_t epoch;
+    double value;
+};
+
+struct rec_study_trial {
+    uint32_t number;
+    enum rec_study_state state;
+    double value; /* NAN: none */
+    double seconds;
+    const char *parameters, *error;
+    const struct rec_study_look *looks; /* [look_count] */
+    size_t look_count;
+};
+
+/* Makes the file when it is missing or empty.
+ * errors: CONFLICT: a study of something else, naming the fact with both values, or another process
+ *         works on it; CORRUPT: the file is no study, or one of a newer recsysd; IO */
+enum rec_status rec_study_open(const char *path, const struct rec_study_fact *facts, size_t count,
+                               struct rec_study **out, struct rec_error *err);
+void rec_study_close(struct rec_study **study); /* NULL is fine */
+/* Durable when it returns OK; a failure leaves nothing of the trial. CONFLICT: the number is taken.
+ */
+enum rec_status rec_study_add(struct rec_study *study, const struct rec_study_trial *trial,
+                              struct rec_error *err);
+/* All trials in the order in which they were added; what a trial points to is good during the call.
+ * A status other than OK stops the reading and is returned. */
+typedef enum rec_status (*rec_study_fn)(void *context, const struct rec_study_trial *trial,
+                                        struct rec_error *err);
+enum rec_status rec_study_read(struct rec_study *study, rec_study_fn fn, void *context,
+                               struct rec_error *err);
+
 #endif

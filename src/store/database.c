@@ -1,7 +1,10 @@
 /* One SQLite connection. Statements are prepared once per connection and kept: preparing costs
  * more than running most of them. Threads do not share a connection at the same time, so it is
  * opened without SQLite's own mutexes. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "database.h"
 
@@ -59,6 +62,15 @@ static enum rec_status configure(struct rec_database *db, bool writable, struct 
      * open for reading fails to, on unix, for want of a write lock; this makes it a rule. */
     (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return rec_database_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0", err);
+}
+
+enum rec_status rec_database_make_file(const char *path, struct rec_error *err) {
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0 && errno != EEXIST)
+        return rec_error_set(err, REC_IO, "%s: cannot be made: %s", path, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    return REC_OK;
 }
 
 enum rec_status rec_database_open(const char *path, bool writable, struct rec_database *out,

@@ -69,7 +69,16 @@
                 " started_at, finished_at, run_id FROM runs ORDER BY run_id DESC LIMIT ?1")        \
     X(RUN_INTERRUPT, "UPDATE runs SET state = 'interrupted', finished_at = ?1,"                    \
                      " error = 'the process ended before the run did'"                             \
-                     " WHERE state IN ('queued', 'running')")
+                     " WHERE state IN ('queued', 'running')")                                      \
+    X(STUDY_FACT_GET, "SELECT value FROM facts WHERE name = ?1")                                   \
+    X(STUDY_FACT_ADD, "INSERT INTO facts (name, value) VALUES (?1, ?2)")                           \
+    X(STUDY_TRIAL_ADD, "INSERT INTO trials (number, state, value, seconds, parameters, error)"     \
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                         \
+    X(STUDY_LOOK_ADD, "INSERT INTO looks (number, position, epoch, value)"                         \
+                      " VALUES (?1, ?2, ?3, ?4)")                                                  \
+    X(STUDY_TRIALS, "SELECT number, state, value, seconds, parameters, error FROM trials"          \
+                    " ORDER BY sequence")                                                          \
+    X(STUDY_LOOKS, "SELECT epoch, value FROM looks WHERE number = ?1 ORDER BY position")
 
 #define REC_SQL_ENUM(name, text) REC_SQL_##name,
 enum rec_sql { REC_SQL_MAP(REC_SQL_ENUM) REC_SQL_COUNT };
@@ -79,6 +88,11 @@ struct rec_database {
     sqlite3 *handle;
     sqlite3_stmt *statement[REC_SQL_COUNT];
 };
+
+/* Makes the file when it is missing. O_EXCL: a database that is there is never opened here, since
+ * closing the descriptor would drop SQLite's locks on it (see lock.c). Others may not read it: it
+ * holds what people did. */
+enum rec_status rec_database_make_file(const char *path, struct rec_error *err);
 
 /* Opens an existing file. The one writable connection of a store is its writer; all others can
  * neither write nor checkpoint, not even when they are closed. */

@@ -14,18 +14,6 @@
 
 /* ---- the file ---------------------------------------------------------------- */
 
-/* Makes the file when it is missing. O_EXCL: a database that is there is never opened here, since
- * closing the descriptor would drop SQLite's locks on it (see lock.c). Others may not read it: it
- * holds what people did. */
-static enum rec_status make_file(const char *path, struct rec_error *err) {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-    if (fd < 0 && errno != EEXIST)
-        return rec_error_set(err, REC_IO, "%s: cannot be made: %s", path, strerror(errno));
-    if (fd >= 0)
-        (void)close(fd);
-    return REC_OK;
-}
-
 /* Makes sure that there is a regular file, and notes which. SQLite would tell a missing folder, a
  * missing file and a forbidden one apart no better than "unable to open". */
 static enum rec_status find_file(struct rec_store *store, const struct rec_store_options *options,
@@ -33,7 +21,7 @@ static enum rec_status find_file(struct rec_store *store, const struct rec_store
     const char *path = options->path;
     struct stat info;
     if (options->create && options->writable) {
-        enum rec_status st = make_file(path, err);
+        enum rec_status st = rec_database_make_file(path, err);
         if (st != REC_OK)
             return st;
     }
