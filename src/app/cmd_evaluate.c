@@ -229,6 +229,10 @@ static enum rec_status begin(struct evaluation *evaluation, struct rec_error *er
         evaluate_models_read(config, evaluation->models, &evaluation->model_count, err);
     if (st == REC_OK)
         st = set_ks(&evaluation->report, config, err);
+    evaluation->data.command = "evaluate";
+    if (st == REC_OK)
+        st = evaluate_choice_read(config, SET_ON, "on", "test", "validation",
+                                  &evaluation->data.on_validation, err);
     if (st == REC_OK)
         st = evaluate_data_read(&evaluation->data, config, &evaluation->line, err);
     if (st == REC_OK)

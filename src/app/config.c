@@ -306,6 +306,36 @@ void config_print_help(FILE *out, enum command_bit command) {
     }
 }
 
+void config_print_word(FILE *out, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./=,:+@%";
+    bool quoted = word[0] == '\0' || word[strspn(word, plain)] != '\0';
+    if (!quoted) {
+        (void)fputs(word, out);
+        return;
+    }
+    (void)fputc('\'', out);
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            (void)fputs("'\\'", out);
+        (void)fputc(*word, out);
+    }
+    (void)fputc('\'', out);
+}
+
+void config_print_flags(FILE *out, const struct config *config, unsigned of) {
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &settings[i];
+        if ((s->commands & of) != of || s->commands == ~0u || config->rank[i] == RANK_DEFAULT)
+            continue;
+        (void)fprintf(out, " --%s", s->name);
+        if (s->kind == SETTING_FLAG && strcmp(config->value[i], "true") == 0)
+            continue;
+        (void)fputc(s->kind == SETTING_FLAG ? '=' : ' ', out);
+        config_print_word(out, config->value[i]);
+    }
+}
+
 void config_print(FILE *out, const struct config *config, enum command_bit command) {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         bool asks = i == SET_HELP || i == SET_CHECK_CONFIG || settings[i].kind == SETTING_LIST;

@@ -15,7 +15,10 @@ enum command_bit {
     FOR_MODELS = 1 << 3,
     FOR_HEALTHCHECK = 1 << 4,
     FOR_EVALUATE = 1 << 5,
+    FOR_TUNE = 1 << 6,
+    OF_DATA = 1 << 7, /* no command: what the data are and how they are split */
 };
+enum { FOR_DATA = FOR_EVALUATE | FOR_TUNE | OF_DATA };
 
 enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG, SETTING_LIST };
 
@@ -26,26 +29,26 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
     X(LOG_LEVEL, "log-level", TEXT, ~0u, "info", 0, 0, "LEVEL", "debug, info, warn or error")      \
     X(DB, "db", TEXT, FOR_IMPORT | FOR_TRAIN | FOR_SERVE, "recsysd.db", 0, 0, "FILE",              \
       "the database: users, items, interactions, training runs")                                   \
-    X(FORMAT, "format", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "FORMAT",                       \
+    X(FORMAT, "format", TEXT, FOR_IMPORT | FOR_DATA, "", 0, 0, "FORMAT",                           \
       "movielens, movielens-1m (folders), csv, ndjson or user-lists (files)")                      \
-    X(COLUMNS, "columns", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "MAP",                        \
+    X(COLUMNS, "columns", TEXT, FOR_IMPORT | FOR_DATA, "", 0, 0, "MAP",                            \
       "csv: user=NAME,item=NAME[,value=NAME][,timestamp=NAME][,type=NAME] by header name; times "  \
       "are Unix seconds, RFC 3339 or 'YYYY-MM-DD HH:MM:SS'")                                       \
-    X(TYPE, "type", TEXT, FOR_IMPORT | FOR_EVALUATE, "", 0, 0, "TYPE",                             \
+    X(TYPE, "type", TEXT, FOR_IMPORT | FOR_DATA, "", 0, 0, "TYPE",                                 \
       "csv, user-lists: type of rows when no column has it (default: rating with a value "         \
       "column, else view; order in user-lists)")                                                   \
-    X(SKIP_BAD, "skip-bad", INTEGER, FOR_IMPORT | FOR_EVALUATE, "0", 0, 1e9, "N",                  \
+    X(SKIP_BAD, "skip-bad", INTEGER, FOR_IMPORT | FOR_DATA, "0", 0, 1e9, "N",                      \
       "tolerate up to N bad rows and list them")                                                   \
-    X(MODEL, "model", TEXT, FOR_TRAIN, "als", 0, 0, "NAME",                                        \
+    X(MODEL, "model", TEXT, FOR_TRAIN | FOR_TUNE, "als", 0, 0, "NAME",                             \
       "the model family to train (see: recsysd models)")                                           \
-    X(SET, "set", LIST, FOR_TRAIN | FOR_EVALUATE, "", 0, 0, "NAME=VALUE",                          \
-      "a parameter of the model family; evaluate: MODEL.NAME=VALUE")                               \
+    X(SET, "set", LIST, FOR_TRAIN | FOR_EVALUATE | FOR_TUNE, "", 0, 0, "NAME=VALUE",               \
+      "a parameter of the model family; evaluate, tune: MODEL.NAME=VALUE")                         \
     X(OUT, "out", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                              \
       "where to write the model (default: the database's name with .model)")                       \
-    X(SEED, "seed", INTEGER, FOR_TRAIN | FOR_EVALUATE, "1", 0, 9e15, "N",                          \
+    X(SEED, "seed", INTEGER, FOR_TRAIN | FOR_DATA, "1", 0, 9e15, "N",                              \
       "seed of all random numbers")                                                                \
-    X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT | FOR_EVALUATE, "false", 0, 0, "",        \
-      "show progress even when the output is not a terminal")                                      \
+    X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT | FOR_EVALUATE | FOR_TUNE, "false", 0, 0, \
+      "", "show progress even when the output is not a terminal")                                  \
     X(MODEL_FILE, "model-file", TEXT, FOR_SERVE, "", 0, 0, "MODEL",                                \
       "the live model; replaced by retraining (default: the database's name with .model)")         \
     X(CREATE, "create", FLAG, FOR_SERVE, "false", 0, 0, "",                                        \
@@ -68,14 +71,14 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "a larger request body is refused")                                                          \
     X(QUERY_CACHE, "query-cache-mb", INTEGER, FOR_SERVE, "16", 0, 65536, "MB",                     \
       "memory for the users' query vectors; 0: none are kept")                                     \
-    X(WEIGHTS, "weights", TEXT, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE, "", 0, 0, "MAP",             \
+    X(WEIGHTS, "weights", TEXT, FOR_TRAIN | FOR_SERVE | FOR_DATA, "", 0, 0, "MAP",                 \
       "weights of interaction types, over the built-in ones: order=1,view=0.2,...")                \
     X(RATING_MIN, "rating-min", NUMBER, FOR_TRAIN | FOR_SERVE, "4", -1e6, 1e6, "V",                \
       "a rating from here on is liked; below, seen but not liked")                                 \
-    X(THREADS, "threads", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE, "0", 0, REC_THREADS_MAX,  \
-      "N", "threads of training and evaluation; 0: as many as cores")                              \
-    X(MEMORY, "memory-mb", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE, "0", 0, 1e9, "MB",       \
-      "refuse a training that needs more memory; 0: 60 % of the machine's")                        \
+    X(THREADS, "threads", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE | FOR_TUNE, "0", 0,        \
+      REC_THREADS_MAX, "N", "threads of training and evaluation; 0: as many as cores")             \
+    X(MEMORY, "memory-mb", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE | FOR_TUNE, "0", 0, 1e9,  \
+      "MB", "refuse a training that needs more memory; 0: 60 % of the machine's")                  \
     X(KEEP, "keep-versions", INTEGER, FOR_SERVE, "5", 1, 1000, "N",                                \
       "model versions kept on disk for a rollback")                                                \
     X(RETRAIN_MODEL, "retrain-model", TEXT, FOR_SERVE, "als", 0, 0, "NAME",                        \
@@ -90,37 +93,37 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "publish a model whose NDCG@10 is at most this part below the live one's")                   \
     X(CHECK_CONFIG, "check-config", FLAG, FOR_SERVE, "false", 0, 0, "",                            \
       "check the settings, print them and exit")                                                   \
-    X(PROTOCOL, "protocol", TEXT, FOR_EVALUATE, "", 0, 0, "NAME",                                  \
+    X(PROTOCOL, "protocol", TEXT, FOR_DATA, "", 0, 0, "NAME",                                      \
       "a preset of all that follows: last-out, global-time, last-five, next-item, repeat")         \
-    X(SPLIT, "split", TEXT, FOR_EVALUATE, "last", 0, 0, "KIND",                                    \
+    X(SPLIT, "split", TEXT, FOR_DATA, "last", 0, 0, "KIND",                                        \
       "last: the last rows of each user are the test; time: everything after the cut is")          \
-    X(POSITIVE_MIN, "positive-min", TEXT, FOR_EVALUATE, "4", 0, 0, "V",                            \
+    X(POSITIVE_MIN, "positive-min", TEXT, FOR_DATA, "4", 0, 0, "V",                                \
       "a rating from here on is liked and relevant; any: every rating is")                         \
-    X(VALUE_MIN, "value-min", TEXT, FOR_EVALUATE, "any", 0, 0, "V",                                \
+    X(VALUE_MIN, "value-min", TEXT, FOR_DATA, "any", 0, 0, "V",                                    \
       "rows of a lower value are left out; any: none are")                                         \
-    X(LIKED_ONLY, "liked-only", FLAG, FOR_EVALUATE, "false", 0, 0, "",                             \
+    X(LIKED_ONLY, "liked-only", FLAG, FOR_DATA, "false", 0, 0, "",                                 \
       "rows that were not liked are left out, and are not seen either")                            \
-    X(MIN_ROWS, "min-rows", INTEGER, FOR_EVALUATE, "0", 0, 1e9, "N",                               \
+    X(MIN_ROWS, "min-rows", INTEGER, FOR_DATA, "0", 0, 1e9, "N",                                   \
       "users with fewer rows are left out")                                                        \
-    X(MIN_SPLIT, "min-split", INTEGER, FOR_EVALUATE, "0", 0, 1e9, "N",                             \
+    X(MIN_SPLIT, "min-split", INTEGER, FOR_DATA, "0", 0, 1e9, "N",                                 \
       "split last: users with fewer rows stay whole in train")                                     \
-    X(TEST_LAST, "test-last", INTEGER, FOR_EVALUATE, "1", 1, 1e6, "N",                             \
+    X(TEST_LAST, "test-last", INTEGER, FOR_DATA, "1", 1, 1e6, "N",                                 \
       "split last: rows of each user in the test")                                                 \
-    X(VALIDATION_LAST, "validation-last", INTEGER, FOR_EVALUATE, "1", 0, 1e6, "N",                 \
+    X(VALIDATION_LAST, "validation-last", INTEGER, FOR_DATA, "1", 0, 1e6, "N",                     \
       "split last: rows before those for validation, not fitted on")                               \
-    X(VALIDATION_IN_HISTORY, "validation-in-history", FLAG, FOR_EVALUATE, "false", 0, 0, "",       \
+    X(VALIDATION_IN_HISTORY, "validation-in-history", FLAG, FOR_DATA, "false", 0, 0, "",           \
       "split last: validation rows are known when the test is asked")                              \
-    X(CUT, "cut", TEXT, FOR_EVALUATE, "0.8", 0, 0, "Q",                                            \
+    X(CUT, "cut", TEXT, FOR_DATA, "0.8", 0, 0, "Q",                                                \
       "split time: a quantile of all times (train is up to it) or a date (train is before it)")    \
-    X(MIN_TRAIN, "min-train", INTEGER, FOR_EVALUATE, "1", 0, 1e9, "N",                             \
+    X(MIN_TRAIN, "min-train", INTEGER, FOR_DATA, "1", 0, 1e9, "N",                                 \
       "split time: users with fewer train rows, and items with none, are left out; 0: nobody is")  \
-    X(TEST_MIN_TRAIN, "test-min-train", INTEGER, FOR_EVALUATE, "0", 0, 1e9, "N",                   \
+    X(TEST_MIN_TRAIN, "test-min-train", INTEGER, FOR_DATA, "0", 0, 1e9, "N",                       \
       "split time: users with fewer train rows are not tested")                                    \
-    X(TEST_MIN_ROWS, "test-min-rows", INTEGER, FOR_EVALUATE, "0", 0, 1e9, "N",                     \
+    X(TEST_MIN_ROWS, "test-min-rows", INTEGER, FOR_DATA, "0", 0, 1e9, "N",                         \
       "split time: users with fewer test rows are not tested")                                     \
-    X(TEST_USERS, "test-users", INTEGER, FOR_EVALUATE, "0", 0, REC_USERS_MAX, "N",                 \
+    X(TEST_USERS, "test-users", INTEGER, FOR_DATA, "0", 0, REC_USERS_MAX, "N",                     \
       "only the first N users, by id, are tested; 0: all")                                         \
-    X(SEEN, "seen", TEXT, FOR_EVALUATE, "known", 0, 0, "WHAT",                                     \
+    X(SEEN, "seen", TEXT, FOR_DATA, "known", 0, 0, "WHAT",                                         \
       "known: what is known of a user is not recommended; none: it may come back")                 \
     X(TRAIN_FILE, "train", TEXT, FOR_EVALUATE, "", 0, 0, "PATH",                                   \
       "pre-split data: what is fitted, in --format")                                               \
@@ -140,10 +143,18 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "write each user's values, of the first seed, as CSV")                                       \
     X(JSON, "json", TEXT, FOR_EVALUATE, "", 0, 0, "FILE", "write the table as JSON")               \
     X(CSV, "csv", TEXT, FOR_EVALUATE, "", 0, 0, "FILE", "write the table as CSV")                  \
-    X(HTML, "html", TEXT, FOR_EVALUATE, "", 0, 0, "FILE",                                          \
+    X(HTML, "html", TEXT, FOR_EVALUATE | FOR_TUNE, "", 0, 0, "FILE",                               \
       "write a page with the table and charts")                                                    \
     X(RESULTS, "results", TEXT, FOR_EVALUATE, "recsysd-results.jsonl", 0, 0, "FILE",               \
       "append each run as a line of JSON; none: do not")                                           \
+    X(TRIALS, "trials", INTEGER, FOR_TUNE, "30", 1, REC_TRIALS_MAX, "N",                           \
+      "how many sets of parameters are tried, those of the study included")                        \
+    X(TIMEOUT, "timeout", NUMBER, FOR_TUNE, "0", 0, 1e9, "S",                                      \
+      "start no trial after so many seconds, and drop those that run; 0: never")                   \
+    X(METRIC, "metric", TEXT, FOR_TUNE, "ndcg@10", 0, 0, "NAME@K",                                 \
+      "what the search raises: ndcg, recall, precision, map, mrr, hit or coverage")                \
+    X(STUDY, "study", TEXT, FOR_TUNE, "", 0, 0, "FILE",                                            \
+      "keep every trial in this file; the same command goes on with it")                           \
     X(HELP, "help", FLAG, ~0u, "false", 0, 0, "", "show this help")
 
 #define SETTING_ENUM(id, ...) SET_##id,
@@ -175,6 +186,11 @@ bool config_flag(const struct config *config, enum setting_id id);
 
 /* The flags of a subcommand, one a line. */
 void config_print_help(FILE *out, enum command_bit command);
+/* The settings with all bits of `of` that are not at their defaults, as flags for a shell:
+ * " --cut 0.6". None of those that every command takes. */
+void config_print_flags(FILE *out, const struct config *config, unsigned of);
+/* A word as a shell reads it, quoted where it must be. */
+void config_print_word(FILE *out, const char *word);
 /* The settings of a subcommand as an INI file, with who set them. */
 void config_print(FILE *out, const struct config *config, enum command_bit command);
 

@@ -10,11 +10,15 @@
 
 struct evaluate_data {
     struct rec_protocol protocol; /* the preset with what was given by hand */
-    bool parts_given, on_validation;
+    bool on_validation;           /* the caller's: which part is asked */
+    bool whole_wanted;            /* the caller's: keep the rows, too */
+    const char *command;          /* the caller's: for messages */
+    bool parts_given;
     char name[300]; /* what was read, for people */
     struct rec_idmap *users, *items;
     uint32_t *user_at; /* [users] number in the map of the n-th user by id */
     struct rec_split *split;
+    struct rec_dataset *whole; /* all rows, where they are wanted */
 };
 /* Reads and splits. line shows how far reading is. BAD_INPUT names the setting. */
 enum rec_status evaluate_data_read(struct evaluate_data *data, const struct config *config,
@@ -43,6 +47,9 @@ struct evaluate_model {
 /* --models and --set. models [EVALUATE_MODELS_MAX] */
 enum rec_status evaluate_models_read(const struct config *config, struct evaluate_model *models,
                                      size_t *count, struct rec_error *err);
+/* "als.factors=64": for the model of that label. */
+enum rec_status evaluate_models_set(const char *text, struct evaluate_model *models, size_t count,
+                                    struct rec_error *err);
 /* --k: rising, each once. ks [REC_REPORT_KS_MAX] */
 enum rec_status evaluate_ks_read(const char *text, uint32_t *ks, size_t *count,
                                  struct rec_error *err);

@@ -74,7 +74,7 @@ static enum rec_status find_paths(struct evaluate_data *data, const struct confi
     bool given = train[0] != '\0' || test[0] != '\0' || history[0] != '\0';
     const char *wrong = NULL;
     if (config_text(config, SET_FORMAT)[0] == '\0')
-        wrong = "give --format FORMAT and the PATH of the data; see recsysd evaluate --help";
+        wrong = "give --format FORMAT and the PATH of the data; see --help";
     else if (given && (train[0] == '\0' || test[0] == '\0'))
         wrong = "pre-split data need both --train and --test";
     else if (given && config->positional_count > 0)
@@ -84,7 +84,7 @@ static enum rec_status find_paths(struct evaluate_data *data, const struct confi
     else if (given && (config_given(config, SET_PROTOCOL) || data->on_validation))
         wrong = "pre-split data have no protocol and no validation part";
     if (wrong != NULL)
-        return rec_error_set(err, REC_BAD_INPUT, "evaluate: %s", wrong);
+        return rec_error_set(err, REC_BAD_INPUT, "%s: %s", data->command, wrong);
     data->parts_given = given;
     paths[PART_TRAIN] = given ? train : config->positional[0];
     paths[PART_TEST] = given ? test : NULL;
@@ -183,10 +183,7 @@ enum rec_status evaluate_data_read(struct evaluate_data *data, const struct conf
                                    struct progress_line *line, struct rec_error *err) {
     struct rec_dataset *parts[PARTS] = {NULL};
     const char *paths[PARTS] = {NULL};
-    enum rec_status st =
-        evaluate_choice_read(config, SET_ON, "on", "test", "validation", &data->on_validation, err);
-    if (st == REC_OK)
-        st = find_paths(data, config, paths, err);
+    enum rec_status st = find_paths(data, config, paths, err);
     if (st == REC_OK)
         st = evaluate_protocol_read(config, &data->protocol, err);
     if (st != REC_OK)
@@ -203,12 +200,17 @@ enum rec_status evaluate_data_read(struct evaluate_data *data, const struct conf
         st = renumber(data, parts, err);
     if (st == REC_OK)
         st = split_parts(data, parts, err);
+    if (st == REC_OK && data->whole_wanted) {
+        data->whole = parts[PART_TRAIN];
+        parts[PART_TRAIN] = NULL;
+    }
     for (size_t p = 0; p < PARTS; p++)
         rec_dataset_destroy(&parts[p]);
     return st;
 }
 
 void evaluate_data_finish(struct evaluate_data *data) {
+    rec_dataset_destroy(&data->whole);
     rec_split_destroy(&data->split);
     rec_alloc_free(data->user_at);
     data->user_at = NULL;

@@ -67,9 +67,8 @@ static enum rec_status read_list(const char *text, struct evaluate_model *models
     return st;
 }
 
-/* "als.factors=64" */
-static enum rec_status set_one(const char *text, struct evaluate_model *models, size_t count,
-                               struct rec_error *err) {
+enum rec_status evaluate_models_set(const char *text, struct evaluate_model *models, size_t count,
+                                    struct rec_error *err) {
     const char *names[EVALUATE_MODELS_MAX];
     char label[REC_REPORT_LABEL_BYTES];
     size_t bytes = strcspn(text, ".=");
@@ -93,7 +92,7 @@ enum rec_status evaluate_models_read(const struct config *config, struct evaluat
     *count = 0;
     enum rec_status st = read_list(config_text(config, SET_MODELS), models, count, err);
     for (size_t i = 0; st == REC_OK && i < config->list_count; i++)
-        st = set_one(config->list[i], models, *count, err);
+        st = evaluate_models_set(config->list[i], models, *count, err);
     return st;
 }
 

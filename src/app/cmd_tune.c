@@ -1,0 +1,287 @@
+/* recsysd tune: the parameters of a family that rank best.
+ *
+ * It reads and splits as recsysd evaluate does and searches on the validation part alone. The test
+ * part is looked at once, at the end, with the winner: whoever looks at it for every trial has made
+ * it a second validation part. */
+#include <math.h>
+#include <string.h>
+
+#include "evaluate.h"
+#include "recsysd/tune.h"
+
+struct tuning {
+    const struct config *config;
+    struct evaluate_model model; /* its start */
+    bool fixed[REC_PARAMS_MAX];
+    char set[512]; /* what is fixed, for the study */
+    struct evaluate_data data;
+    struct rec_tune_space space;
+    struct rec_tune_options options;
+    struct rec_tune_search search;
+    struct rec_study *study;
+    struct progress_line line;
+    uint64_t began_ns;
+};
+
+/* ---- progress ----------------------------------------------------------------------------- */
+
+static void on_tick(void *context, const struct rec_tune_search *search, double fraction) {
+    struct tuning *tuning = context;
+    char detail[128], best[48] = "";
+    if (search->best < search->count)
+        (void)snprintf(best, sizeof(best), ", best %.4f", search->trials[search->best].value);
+    (void)snprintf(detail, sizeof(detail), "%zu of %zu trials%s", search->count,
+                   tuning->options.trials, best);
+    progress_draw(&tuning->line, "tune", fraction, detail);
+}
+
+/* What a trial searched, without what all trials share. */
+static void write_searched(const struct rec_tune_space *space, const struct rec_tune_trial *trial,
+                           char *out, size_t cap) {
+    struct rec_params all = space->start;
+    size_t used = 0;
+    out[0] = '\0';
+    memcpy(all.value, trial->param, sizeof(all.value));
+    for (size_t d = 0; d < space->count && used + 1 < cap; d++) {
+        size_t row = space->dim[d].row;
+        struct rec_params one = {.table = &all.table[row], .count = 1, .value = {all.value[row]}};
+        if (d > 0)
+            out[used++] = ' ';
+        used += rec_params_write(&one, out + used, cap - used);
+    }
+}
+
+/* On a terminal the line that is redrawn says enough. */
+static void on_ended(void *context, const struct rec_tune_search *search,
+                     const struct rec_tune_trial *trial) {
+    struct tuning *tuning = context;
+    char parameters[512], value[480];
+    if (tuning->line.terminal)
+        return;
+    if (trial->state == REC_STUDY_FAILED)
+        (void)snprintf(value, sizeof(value), "failed: %s", trial->error);
+    else
+        (void)snprintf(value, sizeof(value), "%.4f%s", trial->value,
+                       trial->state == REC_STUDY_PRUNED ? " at best, given up" : "");
+    write_searched(&tuning->space, trial, parameters, sizeof(parameters));
+    (void)fprintf(stderr, "trial %zu of %zu: %s  %.1f s  %s", search->count, tuning->options.trials,
+                  value, trial->seconds, parameters);
+    if (search->best < search->count)
+        (void)fprintf(stderr, "  (best %.4f)", search->trials[search->best].value);
+    (void)fputc('\n', stderr);
+}
+
+/* ---- before ---------------------------------------------------------------------------------- */
+
+/* "als.factors=64": the row is not searched. Of a family that a row chooses, the row is still
+ * there, and it is not searched anyway. */
+static void fix(struct tuning *tuning, const char *text) {
+    const char *name = strchr(text, '.') + 1;
+    size_t bytes = strcspn(name, "=");
+    for (size_t row = 0; row < tuning->model.family->param_count; row++) {
+        const char *known = tuning->model.family->params[row].name;
+        if (strlen(known) == bytes && memcmp(known, name, bytes) == 0)
+            tuning->fixed[row] = true;
+    }
+}
+
+static void describe_set(struct tuning *tuning) {
+    size_t used = 0;
+    for (size_t row = 0; row < tuning->model.params.count; row++) {
+        struct rec_params one = {.table = &tuning->model.params.table[row],
+                                 .count = 1,
+                                 .value = {tuning->model.params.value[row]}};
+        if (!tuning->fixed[row] || used + 2 >= sizeof(tuning->set))
+            continue;
+        if (used > 0)
+            tuning->set[used++] = ' ';
+        used += rec_params_write(&one, tuning->set + used, sizeof(tuning->set) - used);
+    }
+    if (tuning->model.params.nested[0] != '\0' && used + 2 < sizeof(tuning->set))
+        (void)snprintf(tuning->set + used, sizeof(tuning->set) - used, "%s%s", used > 0 ? " " : "",
+                       tuning->model.params.nested);
+    if (tuning->set[0] == '\0')
+        (void)snprintf(tuning->set, sizeof(tuning->set), "none");
+}
+
+static enum rec_status read_model(struct tuning *tuning, struct rec_error *err) {
+    const struct config *config = tuning->config;
+    struct evaluate_model *model = &tuning->model;
+    enum rec_status st =
+        rec_family_find(rec_families, config_text(config, SET_MODEL), &model->family, err);
+    if (st != REC_OK)
+        return st;
+    (void)snprintf(model->label, sizeof(model->label), "%s", model->family->name);
+    rec_params_defaults(model->family->params, model->family->param_count, &model->params);
+    for (size_t i = 0; st == REC_OK && i < config->list_count; i++) {
+        st = evaluate_models_set(config->list[i], model, 1, err);
+        if (st == REC_OK)
+            fix(tuning, config->list[i]);
+    }
+    describe_set(tuning);
+    return st == REC_OK ? rec_tune_space_init(&tuning->space, model->family, &model->params,
+                                              tuning->fixed, err)
+                        : st;
+}
+
+static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
+    const struct config *config = tuning->config;
+    const char *study = config_text(config, SET_STUDY);
+    struct rec_tune_options *options = &tuning->options;
+    enum rec_status st = read_model(tuning, err);
+    if (st == REC_OK)
+        st = rec_tune_metric_read(config_text(config, SET_METRIC), &options->metric, &options->k,
+                                  err);
+    if (st == REC_OK)
+        st = evaluate_data_read(&tuning->data, config, &tuning->line, err);
+    if (st != REC_OK)
+        return st;
+    options->space = &tuning->space;
+    options->split = tuning->data.split;
+    options->trials = (size_t)config_integer(config, SET_TRIALS);
+    options->timeout_s = config_number(config, SET_TIMEOUT);
+    options->seed = (uint64_t)config_integer(config, SET_SEED);
+    options->workers = app_threads(config_integer(config, SET_THREADS), REC_THREADS_MAX);
+    options->memory_bytes_max = app_memory(config);
+    options->ended = on_ended;
+    options->tick = on_tick;
+    options->context = tuning;
+    if (study[0] != '\0')
+        st = rec_tune_study_open(study, options, tuning->data.protocol.name, tuning->set,
+                                 &tuning->study, err);
+    options->study = tuning->study;
+    return st;
+}
+
+/* ---- after -------------------------------------------------------------------------------------
+ */
+
+static struct rec_params winner(const struct tuning *tuning) {
+    struct rec_params params = tuning->model.params;
+    memcpy(params.value, tuning->search.trials[tuning->search.best].param, sizeof(params.value));
+    return params;
+}
+
+static enum rec_status judge_on_test(const struct tuning *tuning, const struct rec_params *params,
+                                     double *value, struct rec_error *err) {
+    struct rec_split *split = NULL;
+    struct rec_pool *pool = NULL;
+    struct rec_model *model = NULL;
+    struct rec_ranking ranking = {0};
+    enum rec_status st =
+        rec_protocol_split(&tuning->data.protocol, tuning->data.whole, false, &split, err);
+    if (st == REC_OK)
+        st = rec_split_check(split, false, err);
+    if (st == REC_OK)
+        st = rec_pool_create(tuning->options.workers, false, &pool, err);
+    if (st == REC_OK) {
+        const struct rec_fit fit = {.data = split->train,
+                                    .params = params,
+                                    .seed = tuning->options.seed,
+                                    .pool = pool,
+                                    .memory_bytes_max = tuning->options.memory_bytes_max};
+        st = rec_model_fit(tuning->model.family, &fit, &model, err);
+    }
+    if (st == REC_OK) {
+        const struct rec_evaluate_options how = {
+            .ks = &tuning->options.k, .k_count = 1, .pool = pool};
+        st = rec_evaluate(model, split, &how, &ranking, err);
+    }
+    *value = rec_metric_get(tuning->options.metric, &ranking);
+    rec_model_destroy(&model);
+    rec_pool_destroy(&pool);
+    rec_split_destroy(&split);
+    return st;
+}
+
+/* " --set als.factors=64 --set ...": the words of `parameters`. */
+static void print_set(const char *label, const struct rec_params *params) {
+    char text[1024], word[128];
+    (void)rec_params_write(params, text, sizeof(text));
+    for (const char *at = text + strspn(text, " "); *at != '\0'; at += strspn(at, " ")) {
+        size_t bytes = strcspn(at, " ");
+        (void)snprintf(word, sizeof(word), "%s%s%.*s", label, label[0] == '\0' ? "" : ".",
+                       (int)bytes, at);
+        (void)fputs(" --set ", stdout);
+        config_print_word(stdout, word);
+        at += bytes;
+    }
+}
+
+static void print_commands(const struct tuning *tuning, const struct rec_params *params) {
+    const char *name = tuning->model.family->name;
+    (void)fputs("\nevaluate it: recsysd evaluate", stdout);
+    config_print_flags(stdout, tuning->config, OF_DATA);
+    (void)printf(" --models %s", name);
+    print_set(name, params);
+    (void)fputc(' ', stdout);
+    config_print_word(stdout, tuning->config->positional[0]);
+    (void)printf("\ntrain it:    recsysd train --model %s", name);
+    print_set("", params);
+    (void)fputs(" --db FILE\n", stdout);
+}
+
+static void print_result(const struct tuning *tuning, double test) {
+    static const char *const ends[] = {[REC_TUNE_DONE] = "",
+                                       [REC_TUNE_TIMED_OUT] = "; the time is up",
+                                       [REC_TUNE_EXHAUSTED] = "; nothing new is left to try"};
+    const struct rec_tune_search *search = &tuning->search;
+    const struct rec_tune_trial *best = &search->trials[search->best];
+    const struct rec_tune_options *options = &tuning->options;
+    char metric[48], parameters[1024];
+    (void)snprintf(metric, sizeof(metric), "%s@%u", options->metric->name, options->k);
+    write_searched(&tuning->space, best, parameters, sizeof(parameters));
+    (void)printf("%s on %s: %zu trials (%zu complete, %zu given up, %zu failed) in %.1f s%s\n",
+                 tuning->model.family->name, tuning->data.name, search->count, search->complete,
+                 search->pruned, search->failed,
+                 (double)(rec_clock_monotonic_ns() - tuning->began_ns) / 1e9, ends[search->end]);
+    (void)printf("best:        %s %.4f on validation, trial %u: %s\n", metric, best->value,
+                 best->number, parameters);
+    for (size_t t = 0; t < search->count; t++)
+        if (search->trials[t].number == 0 && search->trials[t].state == REC_STUDY_COMPLETE)
+            (void)printf("the start:   %s %.4f on validation\n", metric, search->trials[t].value);
+    (void)printf("on the test: %s %.4f\n", metric, test);
+}
+
+static enum rec_status finish(struct tuning *tuning, struct rec_error *err) {
+    struct rec_params params = winner(tuning);
+    double test = (double)NAN;
+    enum rec_status st = judge_on_test(tuning, &params, &test, err);
+    if (st != REC_OK)
+        return st;
+    print_result(tuning, test);
+    print_commands(tuning, &params);
+    return REC_OK;
+}
+
+int cmd_tune(const struct config *config) {
+    struct rec_error err = {0};
+    struct tuning *tuning = rec_alloc_array(1, sizeof(*tuning));
+    if (tuning == NULL) {
+        (void)rec_error_set(&err, REC_NO_MEMORY, "no memory for a search");
+        return app_fail(&err);
+    }
+    tuning->config = config;
+    tuning->data.command = "tune";
+    tuning->data.on_validation = true;
+    tuning->data.whole_wanted = true;
+    progress_start(&tuning->line, config_flag(config, SET_PROGRESS));
+
+    enum rec_status st = begin(tuning, &err);
+    tuning->began_ns = rec_clock_monotonic_ns();
+    tuning->line.started_ns = tuning->began_ns; /* the time left is about trials, not reading */
+    if (st == REC_OK)
+        st = rec_tune_search_run(&tuning->options, &tuning->search, &err);
+    progress_end(&tuning->line);
+    if (st == REC_OK)
+        st = finish(tuning, &err);
+
+    rec_tune_search_finish(&tuning->search);
+    rec_study_close(&tuning->study);
+    evaluate_data_finish(&tuning->data);
+    rec_alloc_free(tuning);
+    if (st == REC_OK)
+        return EXIT_DONE;
+    (void)app_fail(&err);
+    return st == REC_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
+}
