@@ -15,6 +15,8 @@ const struct rec_family *const rec_families[] = {
     &rec_slim_family,
     &rec_svd_family,
     &rec_bpr_family,
+    &rec_dae_family,
+    &rec_multvae_family,
     &rec_blend_family,
     NULL,
 };

@@ -65,11 +65,16 @@ struct rec_history world_history(const struct rec_dataset *data, uint32_t user,
 }
 
 struct rec_params world_params(const struct rec_family *family) {
+    static const struct {
+        const char *name;
+        double value;
+    } small[] = {{"factors", 8}, {"hidden", 32}, {"code", 8}};
     struct rec_params params;
     rec_params_defaults(family->params, family->param_count, &params);
     for (size_t i = 0; i < family->param_count; i++)
-        if (strcmp(family->params[i].name, "factors") == 0)
-            params.value[i] = 8;
+        for (size_t j = 0; j < COUNT(small); j++)
+            if (strcmp(family->params[i].name, small[j].name) == 0)
+                params.value[i] = small[j].value;
     return params;
 }
 

@@ -22,7 +22,7 @@ enum { HISTORY_MAX = 256 };
 struct rec_history world_history(const struct rec_dataset *data, uint32_t user,
                                  struct rec_event *events);
 
-/* The family's defaults, made small where a world is: 8 factors. */
+/* The family's defaults, made small where a world is: 8 factors, hidden layers of 32. */
 struct rec_params world_params(const struct rec_family *family);
 
 struct rec_model *world_fit(const struct rec_family *family, const struct rec_dataset *data,
