@@ -1,4 +1,5 @@
-/* What training takes: seconds, and memory beside the estimate that the cap is held against.
+/* What training takes: seconds, and memory beside the estimate that the cap is held against. And
+ * what one answer takes, history to scores of all items, where no query is kept.
  *
  *   bench_fit [FAMILY[:PARAMETER=VALUE,...] ...]
  *
@@ -19,7 +20,7 @@
 #include "protocols.h"
 #include "recsysd/families.h"
 
-enum { RUNS = 5, THREADS = 2, TEXT_BYTES = 512 };
+enum { RUNS = 5, THREADS = 2, TEXT_BYTES = 512, ASKED = 200, HISTORY_MAX = 4096 };
 #define SLOW_S       10.0 /* such fits are run once */
 #define LITTLE_BYTES (16e6)
 
@@ -75,14 +76,44 @@ static const struct rec_family *read_spec(const char *spec, struct rec_params *p
     return family;
 }
 
-static double fit_once(const struct rec_family *family, const struct rec_fit *fit) {
+static double fit_once(const struct rec_family *family, const struct rec_fit *fit,
+                       struct rec_model **model) {
     struct rec_error err = {0};
-    struct rec_model *model = NULL;
     uint64_t start = rec_clock_monotonic_ns();
-    check(rec_model_fit(family, fit, &model, &err), &err);
-    double took_s = (double)(rec_clock_monotonic_ns() - start) / 1e9;
-    rec_model_destroy(&model);
-    return took_s;
+    rec_model_destroy(model);
+    check(rec_model_fit(family, fit, model, &err), &err);
+    return (double)(rec_clock_monotonic_ns() - start) / 1e9;
+}
+
+static struct rec_history history_of(const struct rec_dataset *data, uint32_t user,
+                                     struct rec_event *events) {
+    struct rec_history history = {events, 0, user};
+    uint64_t end = data->offset[user + 1], begin = data->offset[user];
+    for (uint64_t e = end - begin > HISTORY_MAX ? end - HISTORY_MAX : begin; e < end; e++)
+        events[history.count++] = (struct rec_event){data->item[e], data->weight[e], data->time[e]};
+    return history;
+}
+
+/* Median microseconds over users evenly apart. */
+static double answer_us(const struct rec_model *model, const struct rec_dataset *data) {
+    float *query = rec_alloc_array(model->query_floats, sizeof(float));
+    float *scratch = rec_alloc_array(model->scratch_floats + 1, sizeof(float));
+    float *scores = rec_alloc_array(model->items, sizeof(float));
+    struct rec_event *events = rec_alloc_array(HISTORY_MAX, sizeof(*events));
+    double took_us[ASKED] = {0};
+    for (size_t i = 0; scores != NULL && events != NULL && i < ASKED; i++) {
+        struct rec_history history = history_of(data, (uint32_t)(i * data->users / ASKED), events);
+        uint64_t start = rec_clock_monotonic_ns();
+        (void)model->family->query(model, &history, query, scratch);
+        model->family->score(model, query, 1, 0, model->items, scores);
+        took_us[i] = (double)(rec_clock_monotonic_ns() - start) / 1e3;
+    }
+    rec_alloc_free(query);
+    rec_alloc_free(scratch);
+    rec_alloc_free(scores);
+    rec_alloc_free(events);
+    qsort(took_us, ASKED, sizeof(*took_us), by_value);
+    return took_us[ASKED / 2];
 }
 
 static void measure(const char *spec, const struct rec_dataset *data) {
@@ -90,6 +121,7 @@ static void measure(const char *spec, const struct rec_dataset *data) {
     const struct rec_family *family = read_spec(spec, &params);
     struct rec_error err = {0};
     struct rec_pool *pool = NULL;
+    struct rec_model *model = NULL;
     double took_s[RUNS];
     size_t runs = 0;
     check(rec_pool_create(THREADS, false, &pool, &err), &err);
@@ -97,16 +129,17 @@ static void measure(const char *spec, const struct rec_dataset *data) {
     forget_peak();
     double before = memory_bytes("VmRSS:");
     do
-        took_s[runs++] = fit_once(family, &fit);
+        took_s[runs++] = fit_once(family, &fit, &model);
     while (runs < RUNS && took_s[0] < SLOW_S);
     double taken = memory_bytes("VmHWM:") - before;
     double estimate = family->fit_bytes == NULL ? 0.0 : (double)family->fit_bytes(&fit);
     qsort(took_s, runs, sizeof(*took_s), by_value);
-    (void)printf("%-32s %8.3f s   %7.1f MB of %7.1f MB estimated", spec, took_s[runs / 2],
-                 taken / 1e6, estimate / 1e6);
+    (void)printf("%-32s %8.3f s   an answer %7.0f us   %7.1f MB of %7.1f MB estimated", spec,
+                 took_s[runs / 2], answer_us(model, data), taken / 1e6, estimate / 1e6);
     if (taken > LITTLE_BYTES && estimate > 0)
         (void)printf("   %.2f", taken / estimate);
     (void)printf("\n");
+    rec_model_destroy(&model);
     rec_pool_destroy(&pool);
 }
 
