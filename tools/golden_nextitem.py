@@ -11,6 +11,7 @@ import numpy as np
 USERS, ITEMS = 40, 25
 NEVER = 20  # an item nobody has an event with
 TAUS, TARGET_TAU, REGULARIZATION, USER_POWER = (1.0, 3.5, 20.0), 1.5, 4.0, 0.5
+POPULARITY_POWER = 0.25
 WEIGHTS = [0.0, 0.2, 0.6, 1.0, 1.0]
 
 
@@ -67,6 +68,9 @@ def main():
     A = S.T @ (v[:, None] * S) + REGULARIZATION * np.eye(len(TAUS) * ITEMS)
     B = np.linalg.solve(A, S.T @ (v[:, None] * T))
 
+    counts = np.bincount([item for h in histories(rows) for item, _ in h], minlength=ITEMS)
+    B *= ((5 + counts) / (5 + counts[counts > 0].mean())) ** -POPULARITY_POWER
+
     # A repeat, an item nobody knows, one of weight 0, one newer than the model.
     history = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (19, 0.3),
                (7, 0.2), (8, 1.0)]
@@ -86,7 +90,8 @@ def main():
     print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_NEVER = {NEVER},\n"
           f"    GOLDEN_USED = {len(used)},\n    GOLDEN_SCALES = {len(TAUS)},\n    GOLDEN_CUTS = {len(S)},\n}};\n")
     print("#define GOLDEN_PARAMETERS \\\n    \"" + " ".join(f"tau{a + 1}={tau}" for a, tau in enumerate(TAUS)) +
-          f" target_tau={TARGET_TAU} \" \\\n    \"regularization={REGULARIZATION} user_power={USER_POWER}\"\n")
+          f" target_tau={TARGET_TAU} \" \\\n    \"regularization={REGULARIZATION} user_power={USER_POWER} \" \\\n"
+          f"    \"popularity_power={POPULARITY_POWER}\"\n")
     print("static const struct rec_dataset_row golden_rows[] = {")
     for user, item, time, w in rows:
         print(f"    {{{user}, {item}, {time}, {w}f}},")

@@ -13,8 +13,9 @@
  *     = (Σ v s sᵀ + regularization I)⁻¹ Σ v s tᵀ
  *
  * where p and q count events, x is an event's weight, and v is the same for all cuts of a user:
- * (events of the user)^-user_power. nextitem_fit.c says how the sums are made without making the
- * rows.
+ * (events of the user)^-user_power. A ridge pulls what is rare down more than what is frequent, so
+ * column j is then divided by (5 + events of j)^popularity_power. nextitem_fit.c says how the sums
+ * are made without making the rows.
  *
  * A history is answered with the row of a cut after its last event, times B: a sum over its events,
  * so what each adds is exact, and a new interaction counts at once, more than any before it.
@@ -49,6 +50,8 @@ static const struct rec_param nextitem_params[] = {
      "pulls all weights to zero; more trusts only what many did"},
     {"user_power", REC_PARAM_FLOAT, 0, 1, false, 0, NULL,
      "histories of n events count n^-power: above 0, long ones count less"},
+    {"popularity_power", REC_PARAM_FLOAT, -1, 1, false, 0.1, NULL,
+     "scores are divided by (5 + events of the item)^power: above 0, rare items gain"},
     {"density", REC_PARAM_FLOAT, 1e-6, 1, true, 1, NULL,
      "share of the weights kept, the largest ones; 1 = all, as a dense matrix"},
 };

@@ -29,7 +29,8 @@
 #define FADED_IN_TRAINING 1e-6
 
 enum { SLICES = 64 }; /* of the items, a report after each */
-#define NONE UINT32_MAX
+#define NONE        UINT32_MAX
+#define COUNT_PRIOR 5.0 /* so that a few events more do not tell rare items far apart */
 
 /* The events that say something, of the items used. */
 struct sequences {
@@ -353,12 +354,31 @@ static enum rec_status solve(struct training *t, struct rec_error *err) {
             regularization, why.text);
     if (st != REC_OK)
         return rec_error_set(err, st, "next-item: %s", why.text);
+    return REC_OK;
+}
+
+/* Divides the scores of an item by (COUNT_PRIOR + its events)^popularity_power, against that of an
+ * item with the mean of events. */
+static void weigh_items(struct training *t) {
+    const struct sequences *events = &t->events;
+    double power = rec_params_get(t->fit->params, "popularity_power");
+    double mean = COUNT_PRIOR + (double)events->count / (double)events->used;
+    for (uint32_t j = 0; power != 0.0 && j < events->used; j++) {
+        double count = COUNT_PRIOR + (double)(events->begin[j + 1] - events->begin[j]);
+        float factor = (float)pow(count / mean, -power);
+        for (size_t i = 0; i < t->n; i++)
+            t->B[i * events->used + j] *= factor;
+    }
+}
+
+static enum rec_status check_solution(const struct training *t, struct rec_error *err) {
     for (size_t i = 0; i < t->n * t->events.used; i++)
         if (!(fabsf(t->B[i]) <= REC_NEXTITEM_VALUE_MAX))
             return rec_error_set(err, REC_BAD_INPUT,
                                  "next-item: a weight came out as %g, more than %g; raise "
                                  "regularization (now %g)",
-                                 (double)t->B[i], (double)REC_NEXTITEM_VALUE_MAX, regularization);
+                                 (double)t->B[i], (double)REC_NEXTITEM_VALUE_MAX,
+                                 rec_params_get(t->fit->params, "regularization"));
     return REC_OK;
 }
 
@@ -419,6 +439,10 @@ enum rec_status rec_nextitem_fit(const struct rec_fit *fit, struct rec_tensors *
         st = add_up(&t, err);
     if (st == REC_OK)
         st = solve(&t, err);
+    if (st == REC_OK) {
+        weigh_items(&t);
+        st = check_solution(&t, err);
+    }
     if (st == REC_OK && own != NULL)
         st = rec_nextitem_thin(own, t.n, t.events.used, density, out, err);
     rec_alloc_free(own);
