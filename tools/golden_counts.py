@@ -82,11 +82,15 @@ def main():
     members = [personal(history, plain / plain.max(), 0)[0], plain]
     blend = sum(w * m / m.std() for w, m in zip(BLEND, members))
 
+    spreads = [m / m.std() for m in members]
+    factor = BLEND[0] / own.std() * np.exp(np.clip(BLEND[1] * spreads[1], None, 6 * BLEND[1]))
+
     print("/* Made by tools/golden_counts.py; do not edit. */\n")
     print(f"enum {{ GOLDEN_USERS = {USERS}, GOLDEN_ITEMS = {ITEMS}, GOLDEN_SEED = {SEED}, GOLDEN_LOT_USER = 5 }};\n")
     print(f'#define GOLDEN_HALF_LIFE "half_life_days={HALF_LIFE:g}"')
     print(f'#define GOLDEN_RECENCY "recency={RECENCY:g}"')
-    print(f'#define GOLDEN_BLEND "second=popularity weights=given first_weight={BLEND[0]} second_weight={BLEND[1]}"\n')
+    print(f'#define GOLDEN_BLEND "second=popularity weights=given first_weight={BLEND[0]} second_weight={BLEND[1]}"')
+    print(f'#define GOLDEN_PRODUCT "combine=product first.recency={RECENCY:g} " GOLDEN_BLEND\n')
     print("static const struct rec_dataset_row golden_rows[] = {")
     for user, item, time, w in rows:
         print(f"    {{{user}, {item}, {time}, {w}f}},")
@@ -103,6 +107,8 @@ def main():
     array("golden_personal", own)
     array("golden_personal_shares", shares)
     array("golden_blend", blend)
+    array("golden_product", own * factor)
+    array("golden_product_shares", factor[:, None] * shares)
 
 
 main()

@@ -1,14 +1,22 @@
-/* blend: a weighted sum of other families' scores, kept, served and explained as one model. No
- * family is best for everything a person does: what is bought again and again is known from the
- * own counts, what is new from the item-item weights; the sum knows both.
+/* blend: other families' scores put together, kept, served and explained as one model. No family is
+ * best for everything a person does: what is bought again and again is known from the own counts,
+ * what is new from the item-item weights; the blend knows both.
  *
- *   score_i(h) = Σ_m  weight_m / s_m(h)  score_m,i(h)
+ *   combine=sum:      score_i(h) = Σ_m  weight_m / s_m(h)  score_m,i(h)
+ *   combine=product:  score_i(h) = weight_1 / s_1(h)  score_1,i(h)
+ *                                  exp(Σ_{m>1}  weight_m / s_m(h)  score_m,i(h))
  *
  * s_m(h) is the standard deviation of member m's scores over all items, for this history. Families
  * score on scales of their own, which differ between users, too; divided by their spread they can
  * be added. No mean is taken off: for one history it is the same for all items and changes no
  * order, and so a share of a member's score times weight_m / s_m(h) is exactly that event's share
  * of the blend, and explain() adds up. (Members that do not explain are left out of the shares.)
+ *
+ * The product is for a first member that says what is likely now (next-item), and others that say
+ * what the person likes at all: an item must be both, while in a sum being very much of one is
+ * enough. A score of the first that is not above 0 is left alone. In the exponent a score counts at
+ * most REC_BLEND_SPREADS_MAX spreads: some have long tails, and exp would let the few items there
+ * pass all others. Shares are the first member's, times the item's factor.
  *
  * weights=fit chooses the weights on interactions held out of the training data (blend_weights.c);
  * the members are then fitted again on all of it.
@@ -35,6 +43,7 @@ enum {
 };
 
 static const float scale_min = 1e-30f, weight_max = 1000.0f;
+static const float exponent_max = 30.0f; /* a product stays finite, and above 0 */
 
 /* The families there can be in a blend; not itself. */
 static const char *const members[] = {
@@ -46,12 +55,16 @@ static const char *const members[] = {
 enum { MEMBER_NONE = 0, MEMBER_PERSONAL = 3, MEMBER_EASE = 6 };
 enum { WEIGHTS_FIT, WEIGHTS_GIVEN };
 static const char *const weights_choices[] = {"fit", "given", NULL};
+enum { COMBINE_SUM, COMBINE_PRODUCT };
+static const char *const combine_choices[] = {"sum", "product", NULL};
 
 static const struct rec_param blend_params[] = {
     {"first", REC_PARAM_FAMILY, 0, 0, false, MEMBER_PERSONAL, members,
      "a member; first.NAME=VALUE sets its parameters"},
     {"second", REC_PARAM_FAMILY, 0, 0, false, MEMBER_EASE, members, "another member, or none"},
     {"third", REC_PARAM_FAMILY, 0, 0, false, MEMBER_NONE, members, "another member, or none"},
+    {"combine", REC_PARAM_CHOICE, 0, 0, false, COMBINE_SUM, combine_choices,
+     "sum of the members' scores; product: the first one's, times exp of the sum of the others'"},
     {"weights", REC_PARAM_CHOICE, 0, 0, false, WEIGHTS_FIT, weights_choices,
      "fit: chosen on interactions held out of the training data; given: the next three"},
     {"first_weight", REC_PARAM_FLOAT, 0, 1000, false, 1, NULL, "of the first member"},
@@ -73,7 +86,8 @@ static const char *const weight_rows[REC_BLEND_MEMBERS] = {"first_weight", "seco
 static enum rec_status make_plan(const struct rec_params *params, struct rec_blend_plan *plan,
                                  struct rec_error *err) {
     bool reads_histories = false;
-    *plan = (struct rec_blend_plan){.count = 0};
+    *plan = (struct rec_blend_plan){
+        .count = 0, .product = (int)rec_params_get(params, "combine") == COMBINE_PRODUCT};
     for (size_t row = 0; row < REC_BLEND_MEMBERS; row++) {
         size_t choice = (size_t)rec_params_get(params, member_rows[row]);
         if (choice == MEMBER_NONE)
@@ -239,6 +253,7 @@ struct member {
 
 struct blend {
     size_t count;
+    bool product;
     struct member member[REC_BLEND_MEMBERS];
 };
 
@@ -345,6 +360,7 @@ static enum rec_status blend_open(struct rec_model *model, struct rec_error *err
     struct blend *self = rec_alloc_array(1, sizeof(*self));
     if (self == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "blend: no memory to open the model");
+    self->product = plan.product;
     model->self = self;
     model->query_floats = REC_BLEND_MEMBERS;
     model->scratch_floats = 0;
@@ -409,20 +425,45 @@ static bool blend_query(const struct rec_model *model, const struct rec_history 
 /* ---- score, similar, explain -------------------------------------------------------------------
  */
 
-static void score_tile(const struct rec_model *model, const float *query, uint32_t first,
-                       uint32_t count, float *out) {
+static float product_of(float first, float others) {
+    return first > 0.0f ? first * expf(fmaxf(-exponent_max, fminf(others, exponent_max))) : first;
+}
+
+/* Where the first member is silent the others' sum gives the order that its product would have. */
+static bool is_product(const struct blend *self, const float *query) {
+    return self->product && query[0] > 0.0f;
+}
+
+/* Adds up members; `most`: how many spreads of one count. */
+static void add_members(const struct rec_model *model, const float *query, size_t begin, size_t end,
+                        float most, uint32_t first, uint32_t count, float *out) {
     const struct blend *self = model->self;
     float scores[REC_BLEND_TILE];
     memset(out, 0, count * sizeof(*out));
-    for (size_t m = 0; m < self->count; m++) {
+    for (size_t m = begin; m < end; m++) {
         const struct member *member = &self->member[m];
+        float bound = member->weight * most;
         if (!(query[m] > 0.0f))
             continue;
         member->model.family->score(&member->model, query + member->query_at, 1, first, count,
                                     scores);
         for (uint32_t i = 0; i < count; i++)
-            out[i] += query[m] * scores[i];
+            out[i] += fmaxf(-bound, fminf(query[m] * scores[i], bound));
     }
+}
+
+static void score_tile(const struct rec_model *model, const float *query, uint32_t first,
+                       uint32_t count, float *out) {
+    const struct blend *self = model->self;
+    float others[REC_BLEND_TILE];
+    if (!is_product(self, query)) {
+        add_members(model, query, 0, self->count, INFINITY, first, count, out);
+        return;
+    }
+    add_members(model, query, 0, 1, INFINITY, first, count, out);
+    add_members(model, query, 1, self->count, REC_BLEND_SPREADS_MAX, first, count, others);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = product_of(out[i], others[i]);
 }
 
 static void blend_score(const struct rec_model *model, const float *queries, size_t n,
@@ -451,19 +492,35 @@ static void blend_similar(const struct rec_model *model, uint32_t item, uint32_t
     }
 }
 
+/* Times the item's factor in the product. */
+static void scale_shares(const struct rec_model *model, const float *query, uint32_t item,
+                         size_t count, float *shares) {
+    const struct blend *self = model->self;
+    float first, others;
+    if (item >= model->items)
+        return;
+    add_members(model, query, 0, 1, INFINITY, item, 1, &first);
+    add_members(model, query, 1, self->count, REC_BLEND_SPREADS_MAX, item, 1, &others);
+    for (size_t e = 0; first > 0.0f && e < count; e++)
+        shares[e] *= product_of(1.0f, others);
+}
+
 /* shares [n x history->count] of all members for as many items as own [SHARES] holds. */
 static void explain_some(const struct rec_model *model, const struct rec_history *history,
                          const float *query, const uint32_t *items, size_t n, float *shares,
                          float *own, float *scratch) {
     const struct blend *self = model->self;
+    bool product = is_product(self, query);
     memset(shares, 0, n * history->count * sizeof(*shares));
-    for (size_t m = 0; m < self->count; m++) {
+    for (size_t m = 0; m < (product ? 1 : self->count); m++) {
         const struct member *member = &self->member[m];
         if (!(query[m] > 0.0f) || member->model.family->explain == NULL)
             continue;
         member->model.family->explain(&member->model, history, items, n, own, scratch);
         rec_kernels_axpy(query[m], own, shares, n * history->count);
     }
+    for (size_t i = 0; product && i < n; i++)
+        scale_shares(model, query, items[i], history->count, shares + i * history->count);
 }
 
 static void blend_explain(const struct rec_model *model, const struct rec_history *history,
@@ -481,7 +538,7 @@ static void blend_explain(const struct rec_model *model, const struct rec_histor
 
 const struct rec_family rec_blend_family = {
     .name = "blend",
-    .help = "a weighted sum of other families, its weights found on held-out interactions",
+    .help = "other families put together, with weights found on held-out interactions",
     .params = blend_params,
     .param_count = sizeof(blend_params) / sizeof(blend_params[0]),
     .tune = blend_tune,

@@ -5,6 +5,7 @@
 #include "recsysd/model.h"
 
 enum { REC_BLEND_MEMBERS = 3, REC_BLEND_TILE = 2048 };
+#define REC_BLEND_SPREADS_MAX 6.0f /* of a member in the exponent of a product */
 
 /* What to fit: the members in order, without the ones that are none. */
 struct rec_blend_plan {
@@ -14,6 +15,7 @@ struct rec_blend_plan {
         struct rec_params params;
     } member[REC_BLEND_MEMBERS];
     float weight[REC_BLEND_MEMBERS];
+    bool product;
 };
 
 /* Fits one member; its progress takes this part of the whole. */

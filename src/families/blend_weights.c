@@ -28,7 +28,8 @@ enum {
     CUT = 10,
     STEPS_OF_TWO = 20,   /* 21 weightings of two members */
     STEPS_OF_THREE = 10, /* 66 of three */
-    GRID_MAX = 66,
+    PRODUCT_STEPS = 10,  /* exponents of each member but the first: 11 of two, 121 of three */
+    GRID_MAX = 121,
 };
 
 struct scratch {
@@ -51,7 +52,7 @@ struct weighing {
     struct rec_model *model[REC_BLEND_MEMBERS];
     size_t members, grid_count;
     float grid[GRID_MAX][REC_BLEND_MEMBERS];
-    bool repeats;
+    bool repeats, product;
     double *sums;            /* [tasks x grid_count] of NDCG */
     struct scratch *scratch; /* [workers] */
     size_t workers;
@@ -158,6 +159,17 @@ static enum rec_status make_rest(struct weighing *w, struct rec_error *err) {
 
 /* ---- judging ------------------------------------------------------------------------------ */
 
+/* What the others' spread is worth in the exponent: each of 0, 1/20 .. 1/2 with each. */
+static void make_exponents(struct weighing *w) {
+    for (int a = PRODUCT_STEPS; a >= 0; a--)
+        for (int b = w->members == 2 ? 0 : PRODUCT_STEPS; b >= 0; b--) {
+            float *weight = w->grid[w->grid_count++];
+            weight[0] = 1.0f;
+            weight[1] = (float)a / (2.0f * PRODUCT_STEPS);
+            weight[2] = (float)b / (2.0f * PRODUCT_STEPS);
+        }
+}
+
 /* All weightings in steps of 1/steps that add up to 1, none of them all on nothing. */
 static void make_grid(struct weighing *w) {
     int steps = w->members == 2 ? STEPS_OF_TWO : STEPS_OF_THREE;
@@ -193,12 +205,14 @@ static void score_members(const struct weighing *w, const struct rec_history *hi
         if (model->family->query(model, history, s->query, s->family))
             spread = rec_blend_spread(model, s->query);
         if (!(spread > 0.0f)) {
-            memset(scores, 0, items * sizeof(*scores));
+            for (size_t i = 0; i < items; i++)
+                scores[i] = w->product && m == 0 ? 1.0f : 0.0f;
             continue;
         }
         model->family->score(model, s->query, 1, 0, (uint32_t)items, scores);
+        float most = w->product && m > 0 ? REC_BLEND_SPREADS_MAX : INFINITY;
         for (size_t i = 0; i < items; i++)
-            scores[i] /= spread;
+            scores[i] = fmaxf(-most, fminf(scores[i] / spread, most));
     }
 }
 
@@ -227,8 +241,12 @@ static double ndcg_of(const struct weighing *w, const float *weight, size_t rele
     struct rec_topk top;
     double gain = 0.0, ideal = 0.0;
     memset(s->sum, 0, items * sizeof(*s->sum));
-    for (size_t m = 0; m < w->members; m++)
+    for (size_t m = w->product; m < w->members; m++)
         rec_kernels_axpy(weight[m], s->scores + m * items, s->sum, items);
+    if (w->product)
+        (void)rec_kernels_exps(s->sum, items, 0.0f);
+    for (size_t i = 0; w->product && i < items; i++)
+        s->sum[i] = s->scores[i] > 0.0f ? s->scores[i] * s->sum[i] : s->scores[i];
     rec_topk_init(&top, kept, CUT);
     rec_topk_scan(&top, s->sum, 0, (uint32_t)items, s->mask);
     rec_topk_finish(&top);
@@ -335,7 +353,8 @@ static enum rec_status fit_members(struct weighing *w, const struct rec_blend_pl
 
 enum rec_status rec_blend_weigh(const struct rec_fit *fit, double end, struct rec_blend_plan *plan,
                                 struct rec_error *err) {
-    struct weighing w = {.fit = fit, .all = fit->data, .members = plan->count};
+    struct weighing w = {
+        .fit = fit, .all = fit->data, .members = plan->count, .product = plan->product};
     enum rec_status st = REC_OK;
     w.held_out = rec_alloc_array(fit->data->offset[fit->data->users], 1);
     w.users = rec_alloc_array(fit->data->users, sizeof(*w.users));
@@ -351,7 +370,10 @@ enum rec_status rec_blend_weigh(const struct rec_fit *fit, double end, struct re
         st = fit_members(&w, plan, end, err);
     if (st != REC_OK)
         goto out;
-    make_grid(&w);
+    if (plan->product)
+        make_exponents(&w);
+    else
+        make_grid(&w);
     st = make_scratch(&w, err);
     if (st != REC_OK)
         goto out;

@@ -109,6 +109,87 @@ static void test_blend_weights(void **state) {
     rec_dataset_destroy(&board);
 }
 
+/* Goal: the shares of a product add up to its scores, of items that the first member has below 0
+ * too, and where it has no weight. */
+static void test_product_shares(void **state) {
+    static const char *const settings[] = {"second_weight=0.3", "second_weight=1000",
+                                           "first_weight=0", "second_weight=0"};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 3);
+    (void)state;
+    for (size_t s = 0; s < COUNT(settings); s++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text),
+                       "combine=product first=next-item second=ease weights=given %s", settings[s]);
+        struct rec_model *model = fit(&rec_blend_family, data, text, REC_OK, NULL);
+        float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+        for (uint32_t user = 0; user < USERS; user++) {
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, user, events);
+            float scores[ITEMS], shares[HISTORY_MAX];
+            world_score(model, &history, scores);
+            for (uint32_t item = 0; item < ITEMS; item++) {
+                double sum = 0.0, size = 0.0;
+                model->family->explain(model, &history, &item, 1, shares, scratch);
+                for (size_t e = 0; e < history.count; e++) {
+                    sum += (double)shares[e];
+                    size += fabs((double)shares[e]);
+                }
+                CHECK_ROW(fabs(sum - (double)scores[item]) <= 1e-5 * size, settings[s]);
+            }
+        }
+        rec_alloc_free(scratch);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: in a product one item far off is no more than 6 spreads off. How: one item is more popular
+ * than 99 others by more than that; what the product makes of the first member tells the factor. */
+static void test_product_tail(void **state) {
+    enum { MANY = 100 };
+    static struct rec_dataset_row rows[2 * MANY];
+    struct rec_dataset *data = NULL;
+    float product[MANY], first[MANY];
+    (void)state;
+    for (uint32_t i = 0; i < MANY; i++) {
+        rows[2 * i] = (struct rec_dataset_row){i / 10, i, i, 1.0f};
+        rows[2 * i + 1] = (struct rec_dataset_row){i / 10, 0, i, 100.0f};
+    }
+    assert_int_equal(rec_dataset_from_rows(rows, COUNT(rows), MANY / 10, MANY, &data, NULL),
+                     REC_OK);
+    struct rec_model *alone = fit(&rec_personal_popularity_family, data, "", REC_OK, NULL);
+    struct rec_model *model = fit(&rec_blend_family, data,
+                                  "combine=product second=popularity weights=given "
+                                  "second_weight=0.5",
+                                  REC_OK, NULL);
+    struct rec_event events[HISTORY_MAX];
+    struct rec_history history = world_history(data, 0, events);
+    world_score(alone, &history, first);
+    world_score(model, &history, product);
+    double factor = (double)(product[0] / first[0]) / (double)(product[1] / first[1]);
+    assert_true(fabs(log(factor) - 0.5 * 6) < 0.01); /* one event is next to nothing here */
+    rec_model_destroy(&model);
+    rec_model_destroy(&alone);
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: a product's weights are found too: all that random knows nothing of is left to ease. */
+static void test_product_weights(void **state) {
+    struct rec_dataset *board = world_checkerboard(40);
+    const struct rec_tensor *found = NULL;
+    (void)state;
+    struct rec_model *model =
+        fit(&rec_blend_family, board, "combine=product first=random second=ease third=popularity",
+            REC_OK, NULL);
+    assert_int_equal(
+        rec_tensors_get(&model->tensors, "weights", REC_TENSOR_F32, 1, 3, &found, NULL), REC_OK);
+    const float *weight = found->data;
+    assert_true(weight[0] == 1.0f && weight[1] > 0.0f && weight[1] <= 0.5f);
+    assert_true(weight[1] > weight[2]);
+    rec_model_destroy(&model);
+    rec_dataset_destroy(&board);
+}
+
 static const struct {
     const char *name, *settings, *says;
 } refused[] = {
@@ -152,7 +233,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lots),          cmocka_unit_test(test_own_first),
         cmocka_unit_test(test_blend_weights), cmocka_unit_test(test_blend_refuses),
-        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_members),       cmocka_unit_test(test_product_shares),
+        cmocka_unit_test(test_product_tail),  cmocka_unit_test(test_product_weights),
     };
     return rec_kernels_init(NULL) == REC_OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -52,6 +52,7 @@ static const struct {
     {"personal-popularity", &rec_personal_popularity_family, GOLDEN_RECENCY, golden_personal,
      golden_personal_shares},
     {"blend", &rec_blend_family, GOLDEN_BLEND, golden_blend, NULL},
+    {"blend, a product", &rec_blend_family, GOLDEN_PRODUCT, golden_product, golden_product_shares},
 };
 
 static void test_golden(void **state) {
