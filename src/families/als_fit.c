@@ -368,20 +368,27 @@ enum rec_status rec_als_fit(const struct rec_fit *fit, struct rec_tensors *out,
     return st;
 }
 
+static size_t count_liked(const struct rec_dataset *data) {
+    size_t liked = 0;
+    for (uint64_t e = 0; e < data->offset[data->users]; e++)
+        liked += data->weight[e] > 0.0f;
+    return liked;
+}
+
 /* The confidences both ways, the factors of both sides and what a half step needs. The longest row
  * is not known yet: as long as the other side is. */
 size_t rec_als_fit_bytes(const struct rec_fit *fit) {
     const struct rec_dataset *data = fit->data;
     double f = rec_params_get(fit->params, "factors"), block = rec_params_get(fit->params, "block");
     double users = data->users, items = data->items, most = users > items ? users : items;
-    double events = (double)data->offset[data->users], square = f * f;
+    double pairs = (double)count_liked(data), square = f * f;
     double threads = (double)rec_pool_threads(fit->pool);
     double floats = f * (users + items) + square * (3.0 + (double)slices_max_of((size_t)f));
     if (block > 0)
         floats += f * most + square + threads * (fmin(block, f) * fmin(block, f) + 3.0 * most);
     else
         floats += threads * square;
-    double bytes = 16.0 * events + 8.0 * (users + items) + most + 4.0 * floats;
+    double bytes = 16.0 * pairs + 8.0 * (users + items) + most + 4.0 * floats;
     if (rec_params_get(fit->params, "early_stop") > 0)
         bytes += (double)rec_earlystop_bytes(fit, (size_t)(4.0 * (f * items + square)));
     return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;

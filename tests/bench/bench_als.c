@@ -190,8 +190,8 @@ static void compare(const struct setting *setting, const struct rec_dataset *dat
 /* Round after round, so that a busy machine disturbs all alike. */
 static void compare_solvers(const struct setting *outer, const struct rec_dataset *data,
                             int64_t factors, struct rec_pool *pool) {
-    enum { SOLVERS = 5, ROUNDS = 3, ITERATIONS = 8 };
-    static const int64_t blocks[SOLVERS] = {0, 16, 32, 64, 128};
+    enum { SOLVERS = 4, ROUNDS = 3, ITERATIONS = 6 };
+    static const int64_t blocks[SOLVERS] = {0, 16, 32, 64};
     struct figures x[SOLVERS];
     double loss[SOLVERS];
     for (size_t i = 0; i < SOLVERS; i++)
