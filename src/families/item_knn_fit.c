@@ -12,14 +12,16 @@
 #include "item_knn.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "item_rows.h"
 #include "knn.h"
 #include "recsysd/data.h"
 
-enum { ITEMS_PER_THREAD = 64 }; /* between two reports of progress */
+enum {
+    ITEMS_PER_THREAD = 64, /* between two reports of progress */
+    BLOCK = 64             /* items that share a mark of being in a row */
+};
 
 /* Of a row's length. An entry below it is lost in a float's sum, but a product of two such would
  * be 0, and a sum of 0 is how an item that is not in the list yet is told. */
@@ -27,8 +29,11 @@ static const float least_entry = 1e-15f;
 
 /* One worker's room. */
 struct bench {
-    float *sum;        /* [items] of products; all 0 between rows */
-    uint32_t *touched; /* [items + 1] where sum is not 0, and one place to write in vain */
+    float *sum;       /* [items] of products; all 0 between rows */
+    uint8_t *block;   /* [items / BLOCK + 1] whether any of its sums is not 0 */
+    uint32_t *item;   /* [items] those of the row */
+    float *score;     /* [items] and how like they are */
+    uint64_t *chosen; /* [items / 64 + 1] one bit a place; all 0 between rows */
 };
 
 struct training {
@@ -85,22 +90,36 @@ static enum rec_status make_inputs(struct training *t, struct rec_error *err) {
 
 /* ---- a row ------------------------------------------------------------------------ */
 
-/* Sums the row of item i into b->sum; returns how many items are in it. */
-static uint32_t add_row(const struct training *t, struct bench *b, uint32_t i) {
-    const struct rec_csr *items = t->items, *users = t->users;
-    float *sum = b->sum;
-    uint32_t *touched = b->touched, count = 0;
-    for (uint64_t k = items->offset[i]; k < items->offset[i + (size_t)1]; k++) {
-        size_t user = items->column[k];
-        float x = items->value[k];
-        for (uint64_t e = users->offset[user]; e < users->offset[user + 1]; e++) {
-            uint32_t j = users->column[e];
-            touched[count] = j;
-            count += sum[j] == 0.0f; /* no branch: users' rows are in no order to predict */
-            sum[j] += x * users->value[e];
-        }
+/* sum += x times a row of `count` entries. Four at a time, read before any is written: columns of a
+ * row differ, which the compiler cannot know. */
+static void add_scaled(float x, const uint32_t *column, const float *value, size_t count,
+                       float *sum, uint8_t *block) {
+    size_t k = 0;
+    for (; k + 4 <= count; k += 4) {
+        uint32_t a = column[k], b = column[k + 1], c = column[k + 2], d = column[k + 3];
+        float at_a = sum[a] + x * value[k], at_b = sum[b] + x * value[k + 1];
+        float at_c = sum[c] + x * value[k + 2], at_d = sum[d] + x * value[k + 3];
+        sum[a] = at_a;
+        sum[b] = at_b;
+        sum[c] = at_c;
+        sum[d] = at_d;
+        block[a / BLOCK] = block[b / BLOCK] = block[c / BLOCK] = block[d / BLOCK] = 1;
     }
-    return count;
+    for (; k < count; k++) {
+        sum[column[k]] += x * value[k];
+        block[column[k] / BLOCK] = 1;
+    }
+}
+
+/* Sums the row of item i into b->sum, and marks the blocks of items that are in it. */
+static void add_row(const struct training *t, const struct bench *b, uint32_t i) {
+    const struct rec_csr *items = t->items, *users = t->users;
+    for (uint64_t k = items->offset[i]; k < items->offset[i + (size_t)1]; k++) {
+        uint64_t begin = users->offset[items->column[k]];
+        uint64_t end = users->offset[items->column[k] + (size_t)1];
+        add_scaled(items->value[k], users->column + begin, users->value + begin,
+                   (size_t)(end - begin), b->sum, b->block);
+    }
 }
 
 static float likeness(const struct training *t, uint32_t i, uint32_t j, float product) {
@@ -109,29 +128,51 @@ static float likeness(const struct training *t, uint32_t i, uint32_t j, float pr
     return s < (double)REC_ITEM_ROWS_VALUE_MAX ? (float)s : REC_ITEM_ROWS_VALUE_MAX;
 }
 
-static int by_item(const void *a, const void *b) {
-    uint32_t x = ((const struct rec_ranked *)a)->item, y = ((const struct rec_ranked *)b)->item;
-    return (x > y) - (x < y);
+/* The items of the row, rising, and how like i each is; the row is 0 again. */
+static uint32_t take_row(const struct training *t, const struct bench *b, uint32_t i) {
+    uint32_t count = 0;
+    for (uint32_t first = 0; first < t->count; first += BLOCK) {
+        if (b->block[first / BLOCK] == 0)
+            continue;
+        uint32_t end = t->count - first < BLOCK ? t->count : first + BLOCK;
+        for (uint32_t j = first; j < end; j++) {
+            if (!(b->sum[j] > 0.0f))
+                continue;
+            float s = j == i ? 0.0f : likeness(t, i, j, b->sum[j]);
+            b->item[count] = j;
+            b->score[count] = s;
+            count += s > 0.0f;
+            b->sum[j] = 0.0f;
+        }
+        b->block[first / BLOCK] = 0;
+    }
+    return count;
 }
 
+/* The largest scores, by item. Items rise with their places, so ties go to the lower item. */
 static void row_task(void *context, size_t task, size_t worker) {
     struct training *t = context;
     struct bench *b = &t->bench[worker];
     uint32_t i = (uint32_t)(t->first + task);
+    struct rec_ranked *kept = t->kept + t->begin[i];
     struct rec_topk top;
     if (rec_progress_cancelled(t->fit->progress))
         return;
-    rec_topk_init(&top, t->kept + t->begin[i], (size_t)(t->begin[i + (size_t)1] - t->begin[i]));
-    uint32_t count = add_row(t, b, i);
-    for (uint32_t n = 0; n < count; n++) {
-        uint32_t j = b->touched[n];
-        float s = j == i ? 0.0f : likeness(t, i, j, b->sum[j]);
-        if (s > 0.0f)
-            rec_topk_offer(&top, j, s);
-        b->sum[j] = 0.0f;
+    add_row(t, b, i);
+    uint32_t count = take_row(t, b, i);
+    rec_topk_init(&top, kept, (size_t)(t->begin[i + (size_t)1] - t->begin[i]));
+    rec_topk_scan(&top, b->score, 0, count, NULL);
+    for (size_t n = 0; n < top.count; n++)
+        b->chosen[kept[n].item / 64] |= UINT64_C(1) << kept[n].item % 64;
+    uint32_t found = 0;
+    for (uint32_t word = 0; word < (count + 63) / 64; word++) {
+        for (uint64_t bits = b->chosen[word]; bits != 0; bits &= bits - 1) {
+            uint32_t place = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            kept[found++] = (struct rec_ranked){b->item[place], b->score[place]};
+        }
+        b->chosen[word] = 0;
     }
-    qsort(top.kept, top.count, sizeof(*top.kept), by_item);
-    t->found[i] = (uint32_t)top.count;
+    t->found[i] = found;
 }
 
 /* ---- before and after ---------------------------------------------------------------- */
@@ -155,17 +196,32 @@ static uint64_t neighbors_max(const struct training *t, uint32_t i) {
     return most;
 }
 
+static bool make_bench(struct bench *b, size_t items) {
+    b->sum = rec_alloc_array(items, sizeof(*b->sum));
+    b->block = rec_alloc_array(items / BLOCK + 1, sizeof(*b->block));
+    b->item = rec_alloc_array(items + 1, sizeof(*b->item));
+    b->score = rec_alloc_array(items + 1, sizeof(*b->score));
+    b->chosen = rec_alloc_array(items / 64 + 1, sizeof(*b->chosen));
+    return b->sum != NULL && b->block != NULL && b->item != NULL && b->score != NULL &&
+           b->chosen != NULL;
+}
+
+static void free_bench(struct bench *b) {
+    rec_alloc_free(b->sum);
+    rec_alloc_free(b->block);
+    rec_alloc_free(b->item);
+    rec_alloc_free(b->score);
+    rec_alloc_free(b->chosen);
+}
+
 static enum rec_status make_room(struct training *t, struct rec_error *err) {
     size_t items = t->count;
     t->begin = rec_alloc_array(items + 1, sizeof(*t->begin));
     t->found = rec_alloc_array(items, sizeof(*t->found));
     t->bench = rec_alloc_array(t->threads, sizeof(*t->bench));
     bool made = t->begin != NULL && t->found != NULL && t->bench != NULL;
-    for (size_t w = 0; made && w < t->threads; w++) {
-        t->bench[w].sum = rec_alloc_array(items, sizeof(*t->bench[w].sum));
-        t->bench[w].touched = rec_alloc_array(items + 1, sizeof(*t->bench[w].touched));
-        made = t->bench[w].sum != NULL && t->bench[w].touched != NULL;
-    }
+    for (size_t w = 0; made && w < t->threads; w++)
+        made = make_bench(&t->bench[w], items);
     for (uint32_t i = 0; made && i < t->count; i++)
         t->begin[i + (size_t)1] = t->begin[i] + neighbors_max(t, i);
     if (made)
@@ -208,10 +264,8 @@ static enum rec_status write_rows(const struct training *t, struct rec_tensors *
 static void finish(struct training *t) {
     rec_csr_destroy(&t->items);
     rec_csr_destroy(&t->users);
-    for (size_t w = 0; t->bench != NULL && w < t->threads; w++) {
-        rec_alloc_free(t->bench[w].sum);
-        rec_alloc_free(t->bench[w].touched);
-    }
+    for (size_t w = 0; t->bench != NULL && w < t->threads; w++)
+        free_bench(&t->bench[w]);
     rec_alloc_free(t->bench);
     rec_alloc_free(t->length);
     rec_alloc_free(t->begin);
@@ -261,6 +315,6 @@ size_t rec_item_knn_fit_bytes(const struct rec_fit *fit) {
     }
     double kept = fmin(8.0 * items * neighbors_of(fit), 8.0 * pairs);
     double inputs = 16.0 * rec_knn_events(data) + 8.0 * (items + users);
-    double bytes = kept + fmax(kept + 8.0 * items, inputs) + (36.0 + 8.0 * threads) * items;
+    double bytes = kept + fmax(kept + 8.0 * items, inputs) + (36.0 + 13.0 * threads) * items;
     return bytes < (double)SIZE_MAX / 2 ? (size_t)bytes : SIZE_MAX;
 }
