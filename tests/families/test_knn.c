@@ -81,6 +81,36 @@ static void test_neighbors(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* Goal: in a catalogue too large for a row to fill, a row has all items that some user has together
+ * with its own, and no others. */
+static void test_pairs(void **state) {
+    enum { USERS = 40, ITEMS = 2000 };
+    static bool has[USERS][ITEMS];
+    struct rec_dataset *data = world_random(USERS, ITEMS, 12);
+    struct rec_model *model = NULL;
+    (void)state;
+    for (uint32_t user = 0; user < USERS; user++)
+        for (uint64_t e = data->offset[user]; e < data->offset[user + 1]; e++)
+            has[user][data->item[e]] |= data->weight[e] > 0.0f;
+    assert_int_equal(fit(&rec_item_knn_family, data, "neighbors=20000", 0, &model, NULL), REC_OK);
+    const uint64_t *offset = model->tensors.tensor[0].data;
+    const uint32_t *item = model->tensors.tensor[1].data;
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        uint64_t k = offset[i];
+        for (uint32_t j = 0; j < ITEMS; j++) {
+            bool together = false;
+            for (uint32_t user = 0; i != j && user < USERS; user++)
+                together |= has[user][i] && has[user][j];
+            bool stored = k < offset[i + 1] && item[k] == j;
+            if (stored != together)
+                fail_msg("items %u and %u: stored %d, together %d", i, j, stored, together);
+            k += stored;
+        }
+    }
+    rec_model_destroy(&model);
+    rec_dataset_destroy(&data);
+}
+
 /* Goal: where all are alike, the lower items and the lower users are the neighbours. */
 static void test_ties(void **state) {
     struct rec_dataset *data = world_full(6, 9);
@@ -158,9 +188,8 @@ static void test_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows_add_up),
-        cmocka_unit_test(test_neighbors),
-        cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_rows_add_up), cmocka_unit_test(test_neighbors),
+        cmocka_unit_test(test_pairs),       cmocka_unit_test(test_ties),
         cmocka_unit_test(test_limits),
     };
     return rec_kernels_init(NULL) == REC_OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
