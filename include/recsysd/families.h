@@ -15,6 +15,7 @@ extern const struct rec_family rec_item_knn_family;
 extern const struct rec_family rec_user_knn_family;
 extern const struct rec_family rec_slim_family;
 extern const struct rec_family rec_svd_family;
+extern const struct rec_family rec_biased_mf_family;
 extern const struct rec_family rec_bpr_family;
 extern const struct rec_family rec_dae_family;
 extern const struct rec_family rec_multvae_family;

@@ -33,14 +33,14 @@ static const char *const negatives[] = {"uniform", "popular", "mixed", NULL};
 static const struct rec_param bpr_params[] = {
     {"factors", REC_PARAM_INT, 1, REC_FACTORS_MAX, true, 64, NULL, "numbers per item"},
     {"epochs", REC_PARAM_INT, 1, 10000, true, 30, NULL, "passes over the pairs"},
-    {"learning_rate", REC_PARAM_FLOAT, 1e-5, 10, true, 0.05, NULL, "length of a step"},
-    {"decay", REC_PARAM_FLOAT, 0, 1, false, 0, NULL,
+    {"learning_rate", REC_PARAM_FLOAT, 1e-5, 10, true, 0.1, NULL, "length of a step"},
+    {"decay", REC_PARAM_FLOAT, 0, 1, false, 1, NULL,
      "by how much of itself the rate has fallen at the end, evenly"},
-    {"user_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.01, NULL,
+    {"user_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.02, NULL,
      "pulls users' factors to zero, each step"},
-    {"positive_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.01, NULL,
+    {"positive_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.02, NULL,
      "the same for items that were chosen"},
-    {"negative_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.01, NULL,
+    {"negative_regularization", REC_PARAM_FLOAT, 0, 10, false, 0.02, NULL,
      "the same for items that were drawn as negatives"},
     {"negatives", REC_PARAM_CHOICE, 0, 0, false, 2, negatives,
      "how items that a user has not chosen are drawn; mixed: half and half"},
@@ -68,7 +68,7 @@ struct bpr {
 };
 
 static enum rec_status bpr_open(struct rec_model *model, struct rec_error *err) {
-    enum rec_status st = rec_mf_open(model, sizeof(struct bpr), 0, err);
+    enum rec_status st = rec_mf_open(model, sizeof(struct bpr), 0, NULL, err);
     if (st != REC_OK)
         return st;
     struct bpr *self = model->self;

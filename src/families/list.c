@@ -14,6 +14,7 @@ const struct rec_family *const rec_families[] = {
     &rec_user_knn_family,
     &rec_slim_family,
     &rec_svd_family,
+    &rec_biased_mf_family,
     &rec_bpr_family,
     &rec_dae_family,
     &rec_multvae_family,

@@ -25,7 +25,7 @@ enum rec_status rec_mf_find(const struct rec_model *model, const float **rows,
 }
 
 enum rec_status rec_mf_open(struct rec_model *model, size_t self_bytes, size_t extra,
-                            struct rec_error *err) {
+                            float **values, struct rec_error *err) {
     const float *rows = NULL;
     enum rec_status st = rec_mf_find(model, &rows, err);
     if (st != REC_OK)
@@ -44,6 +44,8 @@ enum rec_status rec_mf_open(struct rec_model *model, size_t self_bytes, size_t e
         float square = rec_kernels_dot(row, row, self->factors);
         inverse_norm[i] = square > FLT_MIN ? 1.0f / sqrtf(square) : 0.0f;
     }
+    if (values != NULL)
+        *values = inverse_norm + model->items;
     model->self = self;
     model->query_floats = self->width;
     model->vectors = rows;
@@ -75,25 +77,4 @@ void rec_mf_similar(const struct rec_model *model, uint32_t item, uint32_t first
     for (uint32_t i = 0; i < count; i++)
         scores[i] = rec_kernels_dot(self->rows + (first + i) * self->width, row, self->factors) *
                     (self->inverse_norm[item] * self->inverse_norm[first + i]);
-}
-
-void rec_mf_init(float *rows, size_t count, size_t factors, size_t width, float sigma,
-                 uint64_t seed, uint64_t side) {
-    for (size_t row = 0; row < count; row++) {
-        struct rec_rng rng;
-        rec_rng_init(&rng, seed, side << 61 | UINT64_C(1) << 60 | row);
-        for (size_t k = 0; k < factors; k++)
-            rows[row * width + k] = sigma * rec_rng_normal(&rng);
-    }
-}
-
-enum rec_status rec_mf_check(const char *family, const float *rows, size_t count, size_t width,
-                             struct rec_error *err) {
-    for (size_t i = 0; i < count * width; i++)
-        if (!(fabsf(rows[i]) <= REC_MF_VALUE_MAX))
-            return rec_error_set(err, REC_BAD_INPUT,
-                                 "%s: training has left the range of numbers: factor %zu of row "
-                                 "%zu is %g; lower learning_rate, or raise the regularization",
-                                 family, i % width, i / width, (double)rows[i]);
-    return REC_OK;
 }

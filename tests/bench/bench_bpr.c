@@ -1,8 +1,9 @@
-/* How long bpr trains on the positives of ml-1m (rating >= 4), and what its answers are worth by
- * the protocol last-five: folded in from the history, as requests are answered, beside the rows
- * that training found for the same users, which no model keeps.
+/* How long bpr, or biased-mf, trains on the positives of ml-1m (rating >= 4), and what its answers
+ * are worth by the protocol last-five: folded in from the history, as requests are answered, beside
+ * the rows that training found for the same users, which no model keeps.
  *
- *   bench_bpr [threads=2] [runs=3] [on=test|validation] [PARAMETER=VALUE ...]
+ *   bench_bpr [family=bpr|biased-mf] [threads=2] [runs=3] [on=test|validation] [PARAMETER=VALUE
+ * ...]
  *
  * bench_bpr_implicit.py measures the library `implicit` on the same data. Data: RECSYSD_TEST_DATA,
  * or shared/data beside the source tree. It prints figures and judges nothing. */
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "families/biased_mf.h"
 #include "families/bpr.h"
 #include "protocols.h"
 #include "recsysd/eval.h"
@@ -18,6 +20,9 @@
 enum { RUNS_MAX = 20 };
 
 struct setting {
+    const struct rec_family *family;
+    enum rec_status (*fit)(const struct rec_fit *fit, struct rec_tensors *out, float **users,
+                           struct rec_error *err);
     struct rec_params params;
     int64_t threads, runs;
     bool on_validation;
@@ -47,6 +52,7 @@ static bool trained_query(const struct rec_model *model, const struct rec_histor
     (void)scratch;
     memcpy(query, trained_users + history->user * model->query_floats,
            model->query_floats * sizeof(*query));
+    query[model->query_floats - 1] = 1.0f; /* biased-mf keeps the user's bias there */
     return true;
 }
 
@@ -65,7 +71,7 @@ static void judge(const struct setting *setting, const struct rec_split *split,
 
 static void measure_answers(struct setting *setting) {
     const struct protocol ml_1m = {"last-five", "ml-1m", REC_FORMAT_MOVIELENS_1M};
-    struct rec_family trained = rec_bpr_family;
+    struct rec_family trained = *setting->family;
     struct rec_error err = {.status = REC_OK};
     struct rec_split *split = NULL;
     struct rec_tensors tensors = {.count = 0}, copy = {.count = 0};
@@ -78,9 +84,9 @@ static void measure_answers(struct setting *setting) {
     struct rec_fit fit = {
         .data = split->train, .params = &setting->params, .seed = 1, .pool = setting->pool};
     uint32_t items = split->train->items;
-    check(rec_bpr_fit_users(&fit, &tensors, &users, &err), &err);
+    check(setting->fit(&fit, &tensors, &users, &err), &err);
     check(rec_tensors_copy(&tensors, &copy, &err), &err);
-    check(rec_model_open(&rec_bpr_family, items, &setting->params, &tensors, &model, &err), &err);
+    check(rec_model_open(setting->family, items, &setting->params, &tensors, &model, &err), &err);
     judge(setting, split, model, "last-five, folded in");
     rec_model_destroy(&model);
     check(rec_model_open(&trained, items, &setting->params, &copy, &model, &err), &err);
@@ -107,7 +113,7 @@ static void measure_training(struct setting *setting) {
         struct rec_fit fit = {
             .data = data, .params = &setting->params, .seed = 1, .pool = setting->pool};
         uint64_t start_ns = rec_clock_monotonic_ns();
-        check(rec_bpr_fit(&fit, &tensors, &err), &err);
+        check(setting->family->fit(&fit, &tensors, &err), &err);
         took_s[run] = seconds_since(start_ns);
         rec_tensors_finish(&tensors);
     }
@@ -125,6 +131,8 @@ static void parse(int argc, char **argv, struct setting *setting) {
                   &err);
         else if (strncmp(argv[i], "runs=", 5) == 0)
             check(rec_text_i64("runs", argv[i] + 5, 0, RUNS_MAX, &setting->runs, &err), &err);
+        else if (strncmp(argv[i], "family=", 7) == 0)
+            continue; /* read before the parameters */
         else if (strncmp(argv[i], "on=", 3) == 0)
             setting->on_validation = strcmp(argv[i], "on=validation") == 0;
         else
@@ -134,16 +142,21 @@ static void parse(int argc, char **argv, struct setting *setting) {
 
 int main(int argc, char **argv) {
     struct rec_error err = {.status = REC_OK};
-    struct setting setting = {.threads = 2, .runs = 3};
+    struct setting setting = {
+        .family = &rec_bpr_family, .fit = rec_bpr_fit_users, .threads = 2, .runs = 3};
     char text[512];
-    rec_params_defaults(rec_bpr_family.params, rec_bpr_family.param_count, &setting.params);
+    if (argc > 1 && strcmp(argv[1], "family=biased-mf") == 0) {
+        setting.family = &rec_biased_mf_family;
+        setting.fit = rec_biased_mf_fit_users;
+    }
+    rec_params_defaults(setting.family->params, setting.family->param_count, &setting.params);
     parse(argc, argv, &setting);
     check(rec_dense_init(&err), &err);
     check(rec_kernels_init(&err), &err);
     check(rec_pool_create((size_t)setting.threads, false, &setting.pool, &err), &err);
     (void)rec_params_write(&setting.params, text, sizeof(text));
-    (void)printf("ml-1m, %lld threads, kernels %s: %s\n", (long long)setting.threads,
-                 rec_kernels_name(), text);
+    (void)printf("ml-1m, %s, %lld threads, kernels %s: %s\n", setting.family->name,
+                 (long long)setting.threads, rec_kernels_name(), text);
     if (setting.runs > 0)
         measure_training(&setting);
     measure_answers(&setting);

@@ -1,7 +1,7 @@
-/* Goal: what bpr promises beyond the contract of all families (test_conformance.c) and the golden
- * numbers: negatives are drawn as its parameters say and are never positives, an earlier model is
- * gone on from, early stopping keeps what was best, and what it cannot do is refused with a text
- * that says which. */
+/* Goal: what bpr and biased-mf promise beyond the contract of all families (test_conformance.c) and
+ * the golden numbers: negatives are drawn as its parameters say and are never positives, an earlier
+ * model is gone on from, early stopping keeps what was best, and what it cannot do is refused with
+ * a text that says which. */
 #include <math.h>
 #include <string.h>
 
@@ -11,21 +11,24 @@
 
 enum { USERS = 300, ITEMS = 260 };
 
-static struct rec_model *fit_from(const struct rec_dataset *data, const char *settings,
-                                  const struct rec_tensors *start, size_t memory,
-                                  enum rec_status want, struct rec_error *err) {
+static const struct rec_family *const families[] = {&rec_bpr_family, &rec_biased_mf_family};
+
+static struct rec_model *fit_from(const struct rec_family *family, const struct rec_dataset *data,
+                                  const char *settings, const struct rec_tensors *start,
+                                  size_t memory, enum rec_status want, struct rec_error *err) {
     struct rec_model *model = NULL;
     struct rec_params params;
-    rec_params_defaults(rec_bpr_family.params, rec_bpr_family.param_count, &params);
+    rec_params_defaults(family->params, family->param_count, &params);
     assert_int_equal(rec_params_read(&params, settings, err), REC_OK);
     struct rec_fit options = {
         .data = data, .params = &params, .seed = 3, .memory_bytes_max = memory, .start = start};
-    assert_int_equal(rec_model_fit(&rec_bpr_family, &options, &model, err), want);
+    assert_int_equal(rec_model_fit(family, &options, &model, err), want);
     return model;
 }
 
-static struct rec_model *fit(const struct rec_dataset *data, const char *settings) {
-    return fit_from(data, settings, NULL, 0, REC_OK, NULL);
+static struct rec_model *fit(const struct rec_family *family, const struct rec_dataset *data,
+                             const char *settings) {
+    return fit_from(family, data, settings, NULL, 0, REC_OK, NULL);
 }
 
 /* ---- strata ------------------------------------------------------------------------ */
@@ -146,32 +149,46 @@ static void test_strata(void **state) {
     rec_dataset_destroy(&data);
 }
 
-/* ---- the family ---------------------------------------------------------------------- */
+/* ---- the families -------------------------------------------------------------------- */
 
 /* Goal: parameters that say how to learn change what is learned, and nothing breaks. */
 static void test_parameters(void **state) {
-    static const char *const rows[] = {"negatives=popular",
-                                       "negatives=uniform",
-                                       "candidates=1",
-                                       "learning_rate=0.01",
-                                       "decay=1",
-                                       "user_regularization=1",
-                                       "epochs=3",
-                                       "positive_regularization=1",
-                                       "negative_regularization=1",
-                                       "sigma=1",
-                                       "exponent=2 negatives=popular"};
+    static const struct {
+        const struct rec_family *family;
+        const char *settings;
+    } rows[] = {
+        {&rec_bpr_family, "negatives=popular"},
+        {&rec_bpr_family, "negatives=uniform"},
+        {&rec_bpr_family, "candidates=1"},
+        {&rec_bpr_family, "learning_rate=0.01"},
+        {&rec_bpr_family, "decay=0"},
+        {&rec_bpr_family, "user_regularization=1"},
+        {&rec_bpr_family, "positive_regularization=1"},
+        {&rec_bpr_family, "negative_regularization=1"},
+        {&rec_bpr_family, "sigma=1"},
+        {&rec_bpr_family, "exponent=2 negatives=popular"},
+        {&rec_bpr_family, "epochs=3"},
+        {&rec_biased_mf_family, "optimizer=adam"},
+        {&rec_biased_mf_family, "learning_rate=0.01"},
+        {&rec_biased_mf_family, "decay=0"},
+        {&rec_biased_mf_family, "regularization=1"},
+        {&rec_biased_mf_family, "bias_regularization=1"},
+        {&rec_biased_mf_family, "zeros=0"},
+        {&rec_biased_mf_family, "zeros=64"},
+        {&rec_biased_mf_family, "sigma=1"},
+        {&rec_biased_mf_family, "epochs=3"},
+    };
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
-    struct rec_model *plain = fit(data, "factors=8 epochs=5");
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         char settings[128];
-        (void)snprintf(settings, sizeof(settings), "factors=8 epochs=5 %s", rows[i]);
-        struct rec_model *model = fit(data, settings);
-        CHECK_ROW(!world_same(plain, model), rows[i]);
+        (void)snprintf(settings, sizeof(settings), "factors=8 epochs=5 %s", rows[i].settings);
+        struct rec_model *plain = fit(rows[i].family, data, "factors=8 epochs=5");
+        struct rec_model *model = fit(rows[i].family, data, settings);
+        CHECK_ROW(!world_same(plain, model), rows[i].settings);
         rec_model_destroy(&model);
+        rec_model_destroy(&plain);
     }
-    rec_model_destroy(&plain);
     rec_dataset_destroy(&data);
 }
 
@@ -183,10 +200,12 @@ static void test_weights(void **state) {
     (void)state;
     assert_int_equal(rec_dataset_from_rows(twice, COUNT(twice), 2, 3, &a, NULL), REC_OK);
     assert_int_equal(rec_dataset_from_rows(heavy, COUNT(heavy), 2, 3, &b, NULL), REC_OK);
-    struct rec_model *x = fit(a, ""), *y = fit(b, "");
-    assert_true(world_same(x, y));
-    rec_model_destroy(&x);
-    rec_model_destroy(&y);
+    for (size_t i = 0; i < COUNT(families); i++) {
+        struct rec_model *x = fit(families[i], a, ""), *y = fit(families[i], b, "");
+        CHECK_ROW(world_same(x, y), families[i]->name);
+        rec_model_destroy(&x);
+        rec_model_destroy(&y);
+    }
     rec_dataset_destroy(&a);
     rec_dataset_destroy(&b);
 }
@@ -199,31 +218,54 @@ static double distance(const struct rec_model *a, const struct rec_model *b, siz
     return sum;
 }
 
-/* Goal: training goes on from an earlier model's items, also when there are new ones since. */
+/* Goal: training goes on from an earlier model's items, also when there are new ones since; a model
+ * of another shape, or of items that are gone, is refused. */
 static void test_start(void **state) {
+    static const char short_run[] = "factors=8 epochs=1 learning_rate=0.001";
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
     struct rec_dataset *more = world_random(USERS, ITEMS + 40, 4);
     (void)state;
-    struct rec_model *first = fit(data, "factors=8 epochs=30");
-    struct rec_model *cold = fit(more, "factors=8 epochs=1 learning_rate=0.001");
-    struct rec_model *warm =
-        fit_from(more, "factors=8 epochs=1 learning_rate=0.001", &first->tensors, 0, REC_OK, NULL);
-    size_t known = ITEMS * (size_t)9;
-    assert_true(distance(warm, first, known) < 0.1 * distance(cold, first, known));
-    rec_model_destroy(&cold);
-    rec_model_destroy(&warm);
-
-    struct rec_error err = {.status = REC_OK};
-    fit_from(more, "factors=7", &first->tensors, 0, REC_CORRUPT, &err);
-    assert_non_null(strstr(err.text, "item_factors"));
-    err.status = REC_OK;
-    warm = fit(more, "factors=8 epochs=1");
-    fit_from(data, "factors=8", &warm->tensors, 0, REC_BAD_INPUT, &err);
-    assert_non_null(strstr(err.text, "300 items"));
-    rec_model_destroy(&warm);
-    rec_model_destroy(&first);
+    for (size_t i = 0; i < COUNT(families); i++) {
+        const struct rec_family *family = families[i];
+        struct rec_error err = {.status = REC_OK};
+        struct rec_model *first = fit(family, data, "factors=8 epochs=30");
+        struct rec_model *cold = fit(family, more, short_run);
+        struct rec_model *warm =
+            fit_from(family, more, short_run, &first->tensors, 0, REC_OK, NULL);
+        size_t known = ITEMS * (size_t)9;
+        CHECK_ROW(distance(warm, first, known) < 0.1 * distance(cold, first, known), family->name);
+        fit_from(family, more, "factors=7", &first->tensors, 0, REC_CORRUPT, &err);
+        CHECK_ROW(strstr(err.text, "item_factors") != NULL, family->name);
+        err.status = REC_OK;
+        fit_from(family, data, "factors=8", &warm->tensors, 0, REC_BAD_INPUT, &err);
+        CHECK_ROW(strstr(err.text, "300 items") != NULL, family->name);
+        rec_model_destroy(&cold);
+        rec_model_destroy(&warm);
+        rec_model_destroy(&first);
+    }
     rec_dataset_destroy(&data);
     rec_dataset_destroy(&more);
+}
+
+/* Goal: the estimate of memory grows with what is asked for: users, items, factors and Adam. */
+static void test_fit_bytes(void **state) {
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    struct rec_params params;
+    (void)state;
+    for (size_t i = 0; i < COUNT(families); i++) {
+        struct rec_fit options = {.data = data, .params = &params};
+        rec_params_defaults(families[i]->params, families[i]->param_count, &params);
+        size_t bytes = families[i]->fit_bytes(&options);
+        size_t rows = (USERS + ITEMS) * (size_t)65 * sizeof(float);
+        CHECK_ROW(bytes > rows && bytes < 2 * rows, families[i]->name);
+        assert_int_equal(rec_params_set(&params, "early_stop=2", NULL), REC_OK);
+        CHECK_ROW(families[i]->fit_bytes(&options) > bytes, families[i]->name);
+    }
+    assert_int_equal(rec_params_read(&params, "early_stop=0 optimizer=adam", NULL), REC_OK);
+    struct rec_fit adam = {.data = data, .params = &params};
+    assert_in_range(rec_biased_mf_family.fit_bytes(&adam),
+                    3 * (USERS + ITEMS) * (size_t)65 * sizeof(float), SIZE_MAX);
+    rec_dataset_destroy(&data);
 }
 
 static void count_reports(void *context, const char *phase, double fraction, double loss) {
@@ -235,39 +277,48 @@ static void count_reports(void *context, const char *phase, double fraction, dou
 
 /* Goal: early stopping ends before the last epoch where nothing is gained any more. */
 static void test_early_stop(void **state) {
-    size_t reports = 0;
-    struct rec_progress progress = {.report = count_reports, .context = &reports};
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
-    struct rec_model *model = NULL;
-    struct rec_params params;
     (void)state;
-    rec_params_defaults(rec_bpr_family.params, rec_bpr_family.param_count, &params);
-    assert_int_equal(rec_params_read(&params, "factors=8 epochs=2000 early_stop=2", NULL), REC_OK);
-    struct rec_fit options = {.data = data, .params = &params, .seed = 3, .progress = &progress};
-    assert_int_equal(rec_model_fit(&rec_bpr_family, &options, &model, NULL), REC_OK);
-    assert_in_range(reports, 10, 1000);
-    rec_model_destroy(&model);
+    for (size_t i = 0; i < COUNT(families); i++) {
+        const struct rec_family *family = families[i];
+        size_t reports = 0;
+        struct rec_progress progress = {.report = count_reports, .context = &reports};
+        struct rec_model *model = NULL;
+        struct rec_params params;
+        rec_params_defaults(family->params, family->param_count, &params);
+        assert_int_equal(rec_params_read(&params, "factors=8 epochs=2000 early_stop=2", NULL),
+                         REC_OK);
+        struct rec_fit options = {
+            .data = data, .params = &params, .seed = 3, .progress = &progress};
+        assert_int_equal(rec_model_fit(family, &options, &model, NULL), REC_OK);
+        CHECK_ROW(reports >= 10 && reports < 1000, family->name);
+        rec_model_destroy(&model);
+    }
     rec_dataset_destroy(&data);
 }
 
 /* Goal: numbers that run away and memory beyond the cap are named. */
 static void test_refused(void **state) {
     static const struct {
+        const struct rec_family *family;
         const char *settings;
         size_t memory;
         enum rec_status want;
         const char *text;
     } rows[] = {
-        {"factors=8 learning_rate=10 sigma=10 user_regularization=10", 0, REC_BAD_INPUT,
-         "learning_rate"},
-        {"factors=8", 1000, REC_LIMIT, "MB"},
+        {&rec_bpr_family, "factors=8 learning_rate=10 sigma=10 user_regularization=10", 0,
+         REC_BAD_INPUT, "learning_rate"},
+        {&rec_biased_mf_family, "factors=8 learning_rate=10", 0, REC_BAD_INPUT, "learning_rate"},
+        {&rec_bpr_family, "factors=8", 1000, REC_LIMIT, "MB"},
+        {&rec_biased_mf_family, "factors=8", 1000, REC_LIMIT, "MB"},
     };
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct rec_error err = {.status = REC_OK};
-        fit_from(data, rows[i].settings, NULL, rows[i].memory, rows[i].want, &err);
+        fit_from(rows[i].family, data, rows[i].settings, NULL, rows[i].memory, rows[i].want, &err);
         CHECK_ROW(strstr(err.text, rows[i].text) != NULL, rows[i].settings);
+        CHECK_ROW(strstr(err.text, rows[i].family->name) != NULL, rows[i].settings);
     }
     rec_dataset_destroy(&data);
 }
@@ -277,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_strata),     cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_weights),    cmocka_unit_test(test_start),
         cmocka_unit_test(test_early_stop), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_fit_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
