@@ -61,6 +61,7 @@ static const struct rec_tune_range nextitem_tune[] = {
     {.name = "tau2", .min = 3, .max = 50, .log_scale = true, .zero = true},
     {.name = "target_tau", .min = 0.5, .max = 10, .log_scale = true},
     {.name = "regularization", .min = 10, .max = 1e4, .log_scale = true},
+    {.name = "popularity_power", .min = 0, .max = 0.3},
     {.name = "density"},
     {.name = NULL},
 };
