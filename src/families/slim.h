@@ -5,10 +5,6 @@
 
 #include "recsysd/model.h"
 
-/* Coefficients beyond this are refused, and weights of a history end here: sums of products of two
- * over any history then stay finite in float. */
-#define REC_SLIM_VALUE_MAX 1e12f
-
 size_t rec_slim_fit_bytes(const struct rec_fit *fit);
 enum rec_status rec_slim_fit(const struct rec_fit *fit, struct rec_tensors *out,
                              struct rec_error *err);

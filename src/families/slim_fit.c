@@ -23,11 +23,13 @@
  * more.
  *
  * An item's bits depend on its own problem alone, so on no number of threads. */
+#include "slim.h"
+
 #include <math.h>
 #include <string.h>
 
+#include "item_rows.h"
 #include "recsysd/data.h"
-#include "slim.h"
 
 enum {
     ITEMS_PER_THREAD = 16, /* solved between two reports of progress */
@@ -135,7 +137,7 @@ static enum rec_status run_items(struct training *t, rec_pool_fn fn, const char 
 /* No entry of G is larger than the largest of its diagonal (Cauchy and Schwarz). */
 static enum rec_status make_diagonal(struct training *t, uint32_t j, struct rec_error *err) {
     const struct rec_csr *items = t->items;
-    double sum = 0.0, max = (double)REC_SLIM_VALUE_MAX;
+    double sum = 0.0, max = (double)REC_ITEM_ROWS_VALUE_MAX;
     for (uint64_t k = items->offset[j]; k < items->offset[j + 1]; k++)
         sum += (double)items->value[k] * (double)items->value[k];
     t->diagonal[j] = (float)sum;
@@ -281,35 +283,20 @@ static void solve_task(void *context, size_t task, size_t worker) {
 /* The columns of W become the rows that a history adds up. */
 static enum rec_status write_rows(const struct training *t, struct rec_tensors *out,
                                   struct rec_error *err) {
-    uint64_t entries = 0;
-    void *data[3] = {NULL};
-    for (uint32_t j = 0; j < t->count; j++)
-        entries += t->found[j];
-    enum rec_status st =
-        rec_tensors_add(out, "offset", REC_TENSOR_U64, 1, (uint64_t)t->count + 1, &data[0], err);
-    if (st == REC_OK)
-        st = rec_tensors_add(out, "item", REC_TENSOR_U32, 1, entries, &data[1], err);
-    if (st == REC_OK)
-        st = rec_tensors_add(out, "weight", REC_TENSOR_F32, 1, entries, &data[2], err);
-    if (st != REC_OK)
-        return st;
-
-    /* offset[i + 1] is where row i's next entry goes, and ends as its end. */
-    uint64_t *offset = data[0], begin = 0;
-    uint32_t *item = data[1];
-    float *weight = data[2];
+    uint32_t *left = t->bench[0].place; /* [items] all 0 by now; entries of a row still to come */
+    uint32_t *item = NULL;
+    float *weight = NULL;
     for (uint32_t j = 0; j < t->count; j++)
         for (uint32_t k = 0; k < t->found[j]; k++)
-            offset[t->from[(size_t)j * t->neighbors + k] + 1]++;
-    for (uint32_t i = 1; i <= t->count; i++) {
-        uint64_t row = offset[i];
-        offset[i] = begin;
-        begin += row;
-    }
+            left[t->from[(size_t)j * t->neighbors + k]]++;
+    enum rec_status st = rec_item_rows_add(out, left, t->count, &item, &weight, err);
+    if (st != REC_OK)
+        return st;
+    const uint64_t *offset = out->tensor[0].data;
     for (uint32_t j = 0; j < t->count; j++)
         for (uint32_t k = 0; k < t->found[j]; k++) {
-            size_t at = (size_t)j * t->neighbors + k;
-            uint64_t to = offset[t->from[at] + 1]++;
+            size_t at = (size_t)j * t->neighbors + k, row = t->from[at];
+            uint64_t to = offset[row + 1] - left[row]--;
             item[to] = j;
             weight[to] = t->coefficient[at];
         }
