@@ -44,7 +44,7 @@ static const struct rec_param biased_mf_params[] = {
     {"regularization", REC_PARAM_FLOAT, 1e-6, 10, true, 0.01, NULL,
      "pulls factors to zero, each step"},
     {"bias_regularization", REC_PARAM_FLOAT, 1e-6, 10, true, 0.01, NULL, "the same for biases"},
-    {"zeros", REC_PARAM_INT, 0, REC_BIASED_MF_ZEROS_MAX, false, 4, NULL,
+    {"zeros", REC_PARAM_INT, 0, REC_BIASED_MF_ZEROS_MAX, false, 8, NULL,
      "items a user has not chosen, drawn for each that was; their target is 0"},
     {"sigma", REC_PARAM_FLOAT, 1e-6, 10, true, 0.1, NULL,
      "length of the random rows that training starts from"},

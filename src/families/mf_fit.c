@@ -144,14 +144,21 @@ void rec_mf_end(struct rec_mf_training *t, struct rec_tensors *out) {
     t->users = NULL;
 }
 
+static uint64_t count_liked(const struct rec_dataset *data) {
+    uint64_t liked = 0;
+    for (uint64_t e = 0; e < data->offset[data->users]; e++)
+        liked += data->weight[e] > 0.0f;
+    return liked;
+}
+
 /* The matrix, its pairs twice, the rows of both sides, and what early stopping holds. Pairs are at
- * most as many as events. */
+ * most as many as liked events. */
 size_t rec_mf_fit_bytes(const struct rec_fit *fit, double row_floats) {
     double users = fit->data->users, items = fit->data->items;
     double width = rec_params_get(fit->params, "factors") + 1.0;
-    uint64_t events = fit->data->offset[fit->data->users];
-    double bytes = 8.0 * ((double)events + users) + 4.0 * width * row_floats * (users + items) +
-                   (double)rec_strata_bytes(events, fit->data->items);
+    uint64_t liked = count_liked(fit->data);
+    double bytes = 8.0 * ((double)liked + users) + 4.0 * width * row_floats * (users + items) +
+                   (double)rec_strata_bytes(liked, fit->data->items);
     if (rec_params_get(fit->params, "early_stop") > 0)
         bytes += (double)rec_earlystop_bytes(fit, (size_t)(4.0 * width * items));
     return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;
