@@ -11,9 +11,8 @@
 #include "recency.h"
 #include "recsysd/data.h"
 
-/* A query and weights of a history end here: no sum of products then passes a float. */
-#define QUERY_MAX  1e28f
-#define WEIGHT_MAX 1e12f
+/* A query ends here: no sum of products with the items' rows then passes a float. */
+#define QUERY_MAX 1e28f
 
 const char *const rec_autoencoder_inputs[] = {"weights", "binary", NULL};
 
@@ -138,7 +137,7 @@ static double add_up(const struct rec_model *model, const struct rec_history *hi
         float weight = rec_recency_next(&walk, &event);
         if (!(weight > 0.0f) || !is_known(model, &event))
             continue;
-        weight = weight < WEIGHT_MAX ? weight : WEIGHT_MAX;
+        weight = weight < REC_AUTOENCODER_WEIGHT_MAX ? weight : REC_AUTOENCODER_WEIGHT_MAX;
         double was = (double)total[event.item];
         /* Binary: the newest event of an item counts, and it comes last. */
         total[event.item] = self->spec.binary ? weight : total[event.item] + weight;

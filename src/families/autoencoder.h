@@ -14,6 +14,8 @@
 
 /* Weights beyond this are refused: scores then stay finite in float, whatever the activation. */
 #define REC_AUTOENCODER_VALUE_MAX 1e6f
+/* What a user does with an item may weigh this much: its square stays far from a float's end. */
+#define REC_AUTOENCODER_WEIGHT_MAX 1e12f
 enum { REC_AUTOENCODER_WIDTH_MAX = 2048 };
 
 struct rec_autoencoder_spec {
@@ -41,7 +43,7 @@ struct rec_autoencoder_spec {
      "share of a history's items that is hidden from the encoder while training"},                 \
     {"epochs", REC_PARAM_INT, 1, 10000, false, epochs, NULL, "passes over the users, at most"},    \
     {"batch", REC_PARAM_INT, 1, 8192, true, 250, NULL, "users a step"},                            \
-    {"learning_rate", REC_PARAM_FLOAT, 1e-6, 10, true, rate, NULL, "Adam's"},                      \
+    {"learning_rate", REC_PARAM_FLOAT, 1e-6, 1e6, true, rate, NULL, "Adam's"},                      \
     {"regularization", REC_PARAM_FLOAT, 0, 1, false, 0, NULL, "L2 penalty on all weights"},        \
     {"input", REC_PARAM_CHOICE, 0, 0, false, 0, rec_autoencoder_inputs,                            \
      "weights: what a user did with an item adds up; binary: 1"},                                  \

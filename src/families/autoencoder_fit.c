@@ -155,10 +155,24 @@ static enum rec_status clear_unknown(struct training *t, struct rec_error *err) 
     return REC_OK;
 }
 
-static enum rec_status prepare(struct training *t, struct rec_error *err) {
+static enum rec_status make_rows(struct training *t, struct rec_error *err) {
     enum rec_status st = rec_dataset_matrix(t->stop.train, &t->users, err);
-    for (uint64_t k = 0; st == REC_OK && t->spec->binary && k < rec_csr_entries(t->users); k++)
-        t->users->value[k] = 1.0f;
+    for (uint64_t k = 0; st == REC_OK && k < rec_csr_entries(t->users); k++) {
+        float *value = &t->users->value[k];
+        if (t->spec->binary)
+            *value = 1.0f;
+        if (!(*value <= REC_AUTOENCODER_WEIGHT_MAX))
+            return rec_error_set(err, REC_BAD_INPUT,
+                                 "%s: the weight %g of item %u is over %g; lower the weights, or "
+                                 "set input=binary",
+                                 t->spec->family->name, (double)*value, t->users->column[k],
+                                 (double)REC_AUTOENCODER_WEIGHT_MAX);
+    }
+    return st;
+}
+
+static enum rec_status prepare(struct training *t, struct rec_error *err) {
+    enum rec_status st = make_rows(t, err);
     if (st == REC_OK)
         st = make_order(t, err);
     if (st == REC_OK)
