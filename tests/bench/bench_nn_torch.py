@@ -12,6 +12,12 @@ import subprocess
 import sys
 import time
 
+# PyTorch gets the BLAS kernels that ours chooses for itself: an old OpenBLAS does not know new processors.
+if "OPENBLAS_CORETYPE" not in os.environ:
+    with open("/proc/cpuinfo") as cpuinfo:
+        flags = cpuinfo.read()
+    os.environ["OPENBLAS_CORETYPE"] = "SkylakeX" if "avx512vl" in flags else "Haswell"
+
 try:
     import numpy as np
     import torch
