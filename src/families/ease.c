@@ -187,6 +187,7 @@ static struct walk begin_walk(const struct rec_model *model, const struct rec_hi
     const struct ease *self = model->self;
     struct walk walk = {.model = model, .history = history};
     walk.recency = rec_recency_begin(self->recency, model->items, history);
+    walk.recency.most = REC_EASE_VALUE_MAX;
     walk.latest = (uint32_t *)(void *)scratch; /* heap memory */
     for (size_t e = 0; self->binary && e < history->count; e++)
         if (history->events[e].item < model->items && history->events[e].weight > 0.0f)
@@ -206,7 +207,7 @@ static float next_weight(struct walk *walk) {
         return 0.0f;
     if (self->binary && walk->latest[event.item] != (uint32_t)e)
         return 0.0f;
-    return weight < REC_EASE_VALUE_MAX ? weight : REC_EASE_VALUE_MAX;
+    return weight;
 }
 
 static void add_sparse(const struct ease *self, uint32_t item, float weight, float *query) {

@@ -117,13 +117,9 @@ void rec_item_rows_close(struct rec_model *model) {
 static struct rec_recency begin_walk(const struct rec_model *model,
                                      const struct rec_history *history) {
     const struct item_rows *self = model->self;
-    return rec_recency_begin(self->recency, model->items, history);
-}
-
-/* The weight of the walk's next event; 0 when it says nothing. */
-static float next_weight(struct rec_recency *walk, const struct rec_event *event) {
-    float weight = rec_recency_next(walk, event);
-    return weight < REC_ITEM_ROWS_VALUE_MAX ? weight : REC_ITEM_ROWS_VALUE_MAX;
+    struct rec_recency walk = rec_recency_begin(self->recency, model->items, history);
+    walk.most = REC_ITEM_ROWS_VALUE_MAX;
+    return walk;
 }
 
 bool rec_item_rows_query(const struct rec_model *model, const struct rec_history *history,
@@ -135,7 +131,7 @@ bool rec_item_rows_query(const struct rec_model *model, const struct rec_history
     memset(query, 0, model->items * sizeof(*query));
     for (size_t e = 0; e < history->count; e++) {
         size_t i = history->events[e].item;
-        float weight = next_weight(&walk, &history->events[e]);
+        float weight = rec_recency_next(&walk, &history->events[e]);
         if (!(weight > 0.0f) || self->offset[i] == self->offset[i + 1])
             continue;
         says_something = true;
@@ -170,7 +166,7 @@ void rec_item_rows_explain(const struct rec_model *model, const struct rec_histo
     (void)scratch;
     for (size_t e = 0; e < history->count; e++) {
         uint32_t item = history->events[e].item;
-        float weight = next_weight(&walk, &history->events[e]);
+        float weight = rec_recency_next(&walk, &history->events[e]);
         for (size_t row = 0; row < n; row++)
             shares[row * history->count + e] =
                 weight > 0.0f ? weight * rec_item_rows_weight(model, item, items[row]) : 0.0f;

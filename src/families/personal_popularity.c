@@ -105,35 +105,11 @@ static struct rec_history newest(const struct rec_history *history) {
 
 static struct rec_recency begin_walk(const struct rec_model *model,
                                      const struct rec_history *history) {
-    return rec_recency_begin((float)rec_params_get(&model->params, "recency"), model->items,
-                             history);
-}
-
-/* The weight of the walk's next event; 0 when it says nothing. */
-static float next_weight(struct rec_recency *walk, const struct rec_event *event) {
-    float weight = rec_recency_next(walk, event);
-    if (event->item >= walk->items || !(event->weight > 0.0f))
-        return 0.0f;
-    weight = fmaxf(weight, faintest * event->weight);
-    return weight < weight_max ? weight : weight_max;
-}
-
-/* Adds the history up in own [items]: only entries of its items are touched. Returns the sum. */
-static double add_history(const struct rec_model *model, const struct rec_history *history,
-                          float *own) {
-    struct rec_recency walk = begin_walk(model, history);
-    double sum = 0.0;
-    for (size_t e = 0; e < history->count; e++)
-        if (history->events[e].item < model->items)
-            own[history->events[e].item] = 0.0f;
-    for (size_t e = 0; e < history->count; e++) {
-        float weight = next_weight(&walk, &history->events[e]);
-        if (weight > 0.0f) {
-            own[history->events[e].item] += weight;
-            sum += (double)weight;
-        }
-    }
-    return sum;
+    struct rec_recency walk =
+        rec_recency_begin((float)rec_params_get(&model->params, "recency"), model->items, history);
+    walk.faintest = faintest;
+    walk.most = weight_max;
+    return walk;
 }
 
 static bool personal_query(const struct rec_model *model, const struct rec_history *whole,
@@ -142,7 +118,7 @@ static bool personal_query(const struct rec_model *model, const struct rec_histo
     float *own = scratch, least = INFINITY;
     size_t count = 0;
     memset(query, 0, model->query_floats * sizeof(*query));
-    (void)add_history(model, &history, own);
+    (void)rec_recency_add_up(begin_walk(model, &history), &history, own);
     for (size_t e = 0; e < history.count; e++) {
         uint32_t item = history.events[e].item;
         if (item >= model->items || !(own[item] > 0.0f))
@@ -189,7 +165,7 @@ static void personal_similar(const struct rec_model *model, uint32_t item, uint3
         scores[i] = popularity[item] + popularity[first + i];
 }
 
-/* The least of the own counts that add_history left; INFINITY when there are none. */
+/* The least of the own counts that the history adds up to; INFINITY when there are none. */
 static float least_own(const struct rec_model *model, const struct rec_history *history,
                        const float *own) {
     float least = INFINITY;
@@ -213,7 +189,7 @@ static void personal_explain(const struct rec_model *model, const struct rec_his
     const float *popularity = popularity_of(model);
     struct rec_history history = newest(whole);
     size_t skipped = whole->count - history.count;
-    double sum = add_history(model, &history, scratch);
+    double sum = rec_recency_add_up(begin_walk(model, &history), &history, scratch);
     float least = least_own(model, &history, scratch);
     memset(shares, 0, n * whole->count * sizeof(*shares));
     for (size_t row = 0; row < n; row++) {
@@ -221,7 +197,7 @@ static void personal_explain(const struct rec_model *model, const struct rec_his
         float *share = shares + row * whole->count + skipped, p = popularity[items[row]];
         bool own = has_item(&history, items[row]);
         for (size_t e = 0; e < history.count; e++) {
-            float weight = next_weight(&walk, &history.events[e]);
+            float weight = rec_recency_next(&walk, &history.events[e]);
             if (!(weight > 0.0f))
                 continue;
             if (!own)

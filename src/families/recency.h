@@ -26,14 +26,22 @@
 struct rec_recency {
     float tau;
     uint32_t items;
-    size_t newer; /* events that say something and are still to come */
+    size_t newer;   /* events that say something and are still to come */
+    float faintest; /* an event keeps at least this share of its weight */
+    float most;     /* and weighs no more than this, so that what is made of it stays finite;
+                       0: as much as it does */
 };
 
-/* items: how many the model knows; tau 0: weights stay as they are. */
+/* items: how many the model knows; tau 0: weights stay as they are. No faintest, no most: the
+ * caller may set them. */
 struct rec_recency rec_recency_begin(float tau, uint32_t items, const struct rec_history *history);
 
 /* The weight of the history's next event; 0 when it says nothing, or is so old that its weight
  * underflows. Call once for each event, in order. */
 float rec_recency_next(struct rec_recency *walk, const struct rec_event *event);
+
+/* Walks to the end of the history: own [items] becomes the sum of each item's weights, at the
+ * history's items; other entries are not touched. Returns the sum of all. */
+double rec_recency_add_up(struct rec_recency walk, const struct rec_history *history, float *own);
 
 #endif

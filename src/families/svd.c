@@ -135,17 +135,16 @@ static void svd_close(struct rec_model *model) {
 static struct rec_recency begin_walk(const struct rec_model *model,
                                      const struct rec_history *history) {
     const struct svd *self = model->self;
-    return rec_recency_begin(self->recency, model->items, history);
+    struct rec_recency walk = rec_recency_begin(self->recency, model->items, history);
+    walk.most = REC_SVD_VALUE_MAX;
+    return walk;
 }
 
 /* h_i s_i² of the walk's next event; 0 when it says nothing to this model. */
 static float next_weight(const struct svd *svd, struct rec_recency *walk,
                          const struct rec_event *event) {
     float weight = rec_recency_next(walk, event);
-    if (!(weight > 0.0f))
-        return 0.0f;
-    return (weight < REC_SVD_VALUE_MAX ? weight : REC_SVD_VALUE_MAX) *
-           svd->item_weight[event->item];
+    return weight > 0.0f ? weight * svd->item_weight[event->item] : 0.0f;
 }
 
 static bool svd_query(const struct rec_model *model, const struct rec_history *history,

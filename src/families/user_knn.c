@@ -244,31 +244,9 @@ struct fold {
 static struct rec_recency begin_walk(const struct rec_model *model,
                                      const struct rec_history *history) {
     const struct user_knn *self = model->self;
-    return rec_recency_begin(self->recency, model->items, history);
-}
-
-/* The weight of the walk's next event; 0 when it says nothing. */
-static float next_weight(struct rec_recency *walk, const struct rec_event *event) {
-    float weight = rec_recency_next(walk, event);
-    return weight < REC_KNN_VALUE_MAX ? weight : REC_KNN_VALUE_MAX;
-}
-
-/* Adds the history up in own; returns the length of it as a document. */
-static double add_history(const struct rec_model *model, const struct rec_history *history,
-                          float *own) {
-    struct rec_recency walk = begin_walk(model, history);
-    double length = 0.0;
-    for (size_t e = 0; e < history->count; e++)
-        if (history->events[e].item < model->items)
-            own[history->events[e].item] = 0.0f;
-    for (size_t e = 0; e < history->count; e++) {
-        float weight = next_weight(&walk, &history->events[e]);
-        if (weight > 0.0f) {
-            own[history->events[e].item] += weight;
-            length += (double)weight;
-        }
-    }
-    return length;
+    struct rec_recency walk = rec_recency_begin(self->recency, model->items, history);
+    walk.most = REC_KNN_VALUE_MAX;
+    return walk;
 }
 
 /* h' as a factor of the sums; returns |h'|². */
@@ -297,7 +275,7 @@ static void add_products(const struct rec_model *model, const struct rec_history
     memset(fold->product, 0, self->matrix.rows * sizeof(*fold->product));
     for (size_t e = 0; e < history->count; e++) {
         size_t item = history->events[e].item;
-        float weight = next_weight(&walk, &history->events[e]);
+        float weight = rec_recency_next(&walk, &history->events[e]);
         if (!(weight > 0.0f))
             continue;
         weight *= fold->unit[item];
@@ -313,7 +291,7 @@ static struct fold find_neighbors(const struct rec_model *model, const struct re
     fold.unit = fold.own + model->items;
     rec_topk_init(&fold.near, (struct rec_ranked *)(void *)(fold.unit + model->items),
                   self->neighbors); /* heap memory */
-    double length = add_history(model, history, fold.own);
+    double length = rec_recency_add_up(begin_walk(model, history), history, fold.own);
     double scale = pow(weigh_history(model, history, length, &fold), self->power / 2.0);
     add_products(model, history, &fold);
     for (uint32_t user = 0; user < self->matrix.rows; user++) {
@@ -391,7 +369,7 @@ static void add_shares(const struct rec_model *model, const struct rec_history *
     struct rec_recency walk = begin_walk(model, history);
     for (size_t e = 0; e < history->count; e++) {
         uint32_t item = history->events[e].item;
-        float weight = next_weight(&walk, &history->events[e]);
+        float weight = rec_recency_next(&walk, &history->events[e]);
         if (weight > 0.0f)
             shares[e] += (float)((double)(weight * fold->unit[item]) * (double)row[item] * factor);
     }

@@ -1,6 +1,6 @@
 /* Goal: the weight of every event of a history is its own times exp(-rank / tau), the rank counted
- * over the events that say something; and a family that reads weights so stays exactly explained
- * and forgets what is old. */
+ * over the events that say something, within the limits that are set; weights add up by item; and a
+ * family that reads weights so stays exactly explained and forgets what is old. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -16,35 +16,75 @@ static const struct {
     float tau;
     struct rec_event events[EVENTS];
     int rank[EVENTS]; /* -1: weighs 0 */
+    float faintest, most;
 } cases[] = {
-    {"off: weights as they are", 0.0f, {{1, 1, 0}, {2, .5f, 1}, {3, 2, 2}}, {0, 0, 0, -1, -1, -1}},
-    {"each one older", 5.0f, {{1, 1, 0}, {1, 1, 1}, {2, .2f, 2}}, {2, 1, 0, -1, -1, -1}},
+    {"off: weights as they are",
+     0.0f,
+     {{1, 1, 0}, {2, .5f, 1}, {3, 2, 2}},
+     {0, 0, 0, -1, -1, -1},
+     0,
+     0},
+    {"each one older", 5.0f, {{1, 1, 0}, {1, 1, 1}, {2, .2f, 2}}, {2, 1, 0, -1, -1, -1}, 0, 0},
     {"an unknown item moves nothing",
      2.0f,
      {{1, 1, 0}, {ITEMS, 1, 1}, {2, 1, 2}, {UINT32_MAX, 1, 3}},
-     {1, -1, 0, -1, -1, -1}},
+     {1, -1, 0, -1, -1, -1},
+     0,
+     0},
     {"nor do weights of 0, negative ones and none",
      2.0f,
      {{1, 1, 0}, {2, 0, 1}, {2, -0.0f, 1}, {3, -1, 2}, {4, NAN, 3}, {ITEMS - 1, 3, 4}},
-     {1, -1, -1, -1, -1, 0}},
-    {"old ones underflow to 0", 0.001f, {{1, 1, 0}, {2, 1, 1}, {3, 1, 2}}, {-1, -1, 0, -1, -1, -1}},
-    {"a tau without end", 1e6f, {{1, 1, 0}, {2, 1, 1}}, {1, 0, -1, -1, -1, -1}},
+     {1, -1, -1, -1, -1, 0},
+     0,
+     0},
+    {"old ones underflow to 0",
+     0.001f,
+     {{1, 1, 0}, {2, 1, 1}, {3, 1, 2}},
+     {-1, -1, 0, -1, -1, -1},
+     0,
+     0},
+    {"a tau without end", 1e6f, {{1, 1, 0}, {2, 1, 1}}, {1, 0, -1, -1, -1, -1}, 0, 0},
+    {"none fainter than a fifth", 0.5f, {{1, 2, 0}, {1, 3, 1}}, {1, 0, -1, -1, -1, -1}, 0.2f, 0},
+    {"none above the most", 0.0f, {{1, 2, 0}, {1, 3, 1}}, {0, 0, -1, -1, -1, -1}, 0, 2.5f},
+    {"of any weight", 1.0f, {{1, FLT_MAX, 0}, {1, 1, 1}}, {1, 0, -1, -1, -1, -1}, 0, 2.5f},
 };
+
+static double expected(size_t i, size_t e) {
+    double weight = (double)cases[i].events[e].weight, faded = weight;
+    if (cases[i].rank[e] < 0)
+        return 0.0;
+    if (cases[i].tau > 0.0f)
+        faded *= exp(-cases[i].rank[e] / (double)cases[i].tau);
+    faded = fmax(faded, (double)cases[i].faintest * weight);
+    return cases[i].most > 0.0f ? fmin(faded, (double)cases[i].most) : faded;
+}
 
 static void test_weights(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         const struct rec_history history = {cases[i].events, EVENTS, UINT32_MAX};
         struct rec_recency walk = rec_recency_begin(cases[i].tau, ITEMS, &history);
+        double sum = 0.0, sums[ITEMS] = {0};
+        float own[ITEMS];
+        walk.faintest = cases[i].faintest;
+        walk.most = cases[i].most;
+        for (size_t item = 0; item < ITEMS; item++)
+            own[item] = NAN; /* what is not of the history is not touched */
+        double added = rec_recency_add_up(walk, &history, own);
         for (size_t e = 0; e < EVENTS; e++) {
-            double want = 0.0;
-            if (cases[i].rank[e] >= 0)
-                want = (double)cases[i].events[e].weight;
-            if (cases[i].rank[e] >= 0 && cases[i].tau > 0.0f)
-                want *= exp(-cases[i].rank[e] / (double)cases[i].tau);
+            double want = expected(i, e);
             float got = rec_recency_next(&walk, &cases[i].events[e]);
             CHECK_ROW(fabs((double)got - want) <= 4 * FLT_EPSILON * want, cases[i].name);
+            sum += want;
+            if (cases[i].events[e].item < ITEMS)
+                sums[cases[i].events[e].item] += want;
         }
+        CHECK_ROW(fabs(added - sum) <= 8 * FLT_EPSILON * sum, cases[i].name);
+        for (size_t item = 0; item < ITEMS; item++)
+            CHECK_ROW(isnan(own[item])
+                          ? sums[item] == 0.0
+                          : fabs((double)own[item] - sums[item]) <= 8 * FLT_EPSILON * sums[item],
+                      cases[i].name);
     }
 }
 
