@@ -3,7 +3,7 @@
  * whoever watches give the fit up. */
 #include <string.h>
 
-#include "../../src/families/earlystop.h"
+#include "families/earlystop.h"
 #include "families/worlds.h"
 #include "test.h"
 

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../src/families/recency.h"
+#include "families/recency.h"
 #include "families/worlds.h"
 #include "test.h"
 
