@@ -60,7 +60,8 @@ enum {
     REC_FACTORS_MAX = 2048,
     REC_JOBS_QUEUED_MAX = 16,
     REC_JOBS_LISTED_MAX = 200,
-    REC_TRIALS_MAX = 10000, /* of one search for parameters */
+    REC_TRIALS_MAX = 10000,        /* of one search for parameters */
+    REC_TRIALS_PER_JOB_MAX = 1000, /* of one before a training job */
     REC_TRIAL_LOOKS_MAX = 10000,
     REC_THREADS_MAX = 256,
 };

@@ -69,6 +69,9 @@ enum rec_status rec_params_set(struct rec_params *params, const char *assignment
                                struct rec_error *err);
 /* "factors=64 alpha=2": any number of them, between spaces. */
 enum rec_status rec_params_read(struct rec_params *params, const char *text, struct rec_error *err);
+/* Marks the row that an assignment is to, in rows [params->count]; none where it is to a parameter
+ * of a family that a row chooses. */
+void rec_params_mark(const struct rec_params *params, const char *assignment, bool *rows);
 double rec_params_get(const struct rec_params *params,
                       const char *name); /* name must be in the table */
 /* Applies what was set for the family that row `name` chooses to *out, which has that family's

@@ -49,20 +49,42 @@ void rec_versions_name(const char *family, int64_t unix_s, uint64_t random, char
 
 /* ---- one run (run.c) ------------------------------------------------------------------- */
 
+/* A search for parameters at the beginning of a run. */
+struct rec_train_search {
+    const struct rec_family *family;
+    const struct rec_params *start; /* the first trial */
+    const bool *fixed;              /* [start->count] not searched */
+    const struct rec_split *split;  /* trials are fitted on its train and judged on its test */
+    size_t trials, threads;
+    uint64_t seed;
+    size_t memory_bytes_max; /* of all fits of a time together */
+    const struct rec_progress *progress;
+};
+/* Fills *best, and summary with a JSON object. A function and not a call, as tune is above train:
+ * whoever wires them hands it in. */
+enum { REC_TRAIN_SUMMARY_BYTES = 256 };
+typedef enum rec_status (*rec_train_search_fn)(const struct rec_train_search *search,
+                                               struct rec_params *best,
+                                               char summary[REC_TRAIN_SUMMARY_BYTES],
+                                               struct rec_error *err);
+
 struct rec_train_spec {
     const struct rec_family *family;
     struct rec_params params;
     uint64_t seed;
     bool judge; /* hold out, fit, compare with the live model; false: fit on all data at once */
-    double tolerance; /* a candidate below live NDCG@10 x (1 - tolerance) is not better */
-    bool refit;       /* fit again on all data before publishing */
+    double tolerance;           /* a candidate below live NDCG@10 x (1 - tolerance) is not better */
+    bool refit;                 /* fit again on all data before publishing */
+    size_t trials;              /* search for parameters first, from these on; 0: train these */
+    bool fixed[REC_PARAMS_MAX]; /* which of them are not searched */
 };
 struct rec_train_result {
-    char metrics[1024]; /* {"candidate": {...}, "live": {...}} */
+    char metrics[1024];   /* {"tuned": {...}, "candidate": {...}, "live": {...}} */
+    char parameters[512]; /* what was trained */
     char version[64];
     double fit_s;
 };
-/* snapshot, split, fit, judge, refit, save, publish: progress is given these names, and the
+/* snapshot, tune, split, fit, judge, refit, save, publish: progress is given these names, and the
  * fraction of the whole run. NOT_BETTER is a finished run that changed nothing; *result is filled
  * then, too. versions NULL: stop after fitting and hand the model to *model instead.
  * info (may be NULL): filled but for version. */
@@ -73,7 +95,8 @@ struct rec_train_context {
     struct rec_versions *versions;
     struct rec_pool *pool;
     const struct rec_progress *progress;
-    size_t memory_bytes_max; /* of one fit; 0: no cap */
+    size_t memory_bytes_max;    /* of one fit; 0: no cap */
+    rec_train_search_fn search; /* NULL: a spec with trials is refused */
 };
 enum rec_status rec_train_run(const struct rec_train_context *context,
                               const struct rec_train_spec *spec, struct rec_train_result *result,
@@ -94,6 +117,7 @@ struct rec_scheduler_options {
     const char *parameters;  /* "factors=64 ..." or "" */
     unsigned every_minutes;  /* 0: never */
     uint64_t after_recorded; /* start after this many new interactions; 0: never */
+    rec_train_search_fn search;
 };
 struct rec_scheduler;
 enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options,
@@ -113,11 +137,18 @@ struct rec_job {
     double loss;     /* NAN: none */
     double eta_s;    /* NAN: not known */
 };
-/* family NULL or "": the configured one; assignments [count]: "factors=64".
- * errors: BAD_INPUT (names), BUSY (REC_JOBS_QUEUED_MAX waiting) */
-enum rec_status rec_scheduler_submit(struct rec_scheduler *scheduler, const char *family,
-                                     const char *const *assignments, size_t count, bool force,
-                                     uint64_t *id, struct rec_error *err);
+/* What a job should do. */
+struct rec_train_order {
+    const char *family;             /* NULL or "": the configured one */
+    const char *const *assignments; /* [count] "factors=64" */
+    size_t count;
+    bool force;    /* without judging */
+    size_t trials; /* search first for the parameters that are not assigned; 0: do not */
+};
+/* errors: BAD_INPUT (names), BUSY (REC_JOBS_QUEUED_MAX waiting) */
+enum rec_status rec_scheduler_submit(struct rec_scheduler *scheduler,
+                                     const struct rec_train_order *order, uint64_t *id,
+                                     struct rec_error *err);
 enum rec_status rec_scheduler_get(struct rec_scheduler *scheduler, uint64_t id, struct rec_job *out,
                                   struct rec_error *err);
 enum rec_status rec_scheduler_list(struct rec_scheduler *scheduler, struct rec_job *out,

@@ -143,6 +143,13 @@ enum rec_status rec_tune_study_open(const char *path, const struct rec_tune_opti
                                     const char *protocol, const char *set, struct rec_study **out,
                                     struct rec_error *err);
 
+/* The search of a training run, for struct rec_train_context: by NDCG@10, on threads of the lowest
+ * priority, without a study. */
+enum rec_status rec_tune_before_training(const struct rec_train_search *search,
+                                         struct rec_params *best,
+                                         char summary[REC_TRAIN_SUMMARY_BYTES],
+                                         struct rec_error *err);
+
 /* "ndcg@10". BAD_INPUT with the nearest name, also for what says nothing about quality. */
 enum rec_status rec_tune_metric_read(const char *text, const struct rec_metric **metric,
                                      uint32_t *k, struct rec_error *err);

@@ -9,7 +9,7 @@
 #include "problem.h"
 #include "query.h"
 
-enum { ASSIGNMENT_BYTES = 128, RETRY_AFTER_S = 10 };
+enum { ASSIGNMENT_BYTES = 128, RETRY_AFTER_S = 10, TRIALS_DEFAULT = 30 };
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -76,6 +76,7 @@ struct order {
     const char *family;             /* NULL: the configured one */
     const struct rec_family *model; /* the same, when it was asked for */
     bool force;
+    uint32_t trials; /* 0: no search */
     size_t count;
     const char *assignments[REC_PARAMS_MAX];
     char text[REC_PARAMS_MAX][ASSIGNMENT_BYTES];
@@ -144,20 +145,39 @@ static enum rec_status read_set(struct rec_json *root, struct order *order, stru
     return st;
 }
 
+/* {"trials": 30} */
+static enum rec_status read_tune(struct rec_json *root, struct order *order,
+                                 struct rec_error *err) {
+    static const char *const names[] = {"trials"};
+    const struct rec_json *tune = rec_codec_member(root, "tune");
+    if (tune == NULL)
+        return REC_OK;
+    if (!rec_codec_is_object(tune))
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "tune is no object; it is of the form {\"trials\": %d}",
+                             TRIALS_DEFAULT);
+    order->trials = TRIALS_DEFAULT;
+    enum rec_status st = rec_codec_object(tune, NULL, names, 1, err);
+    return st == REC_OK
+               ? rec_codec_u32(tune, "trials", 1, REC_TRIALS_PER_JOB_MAX, &order->trials, err)
+               : st;
+}
+
 static enum rec_status jobs_start(struct rec_api *api, struct rec_http_exchange *exchange,
                                   struct rec_json **root, struct rec_error *err) {
-    static const char *const names[] = {"model", "set", "force"};
+    static const char *const names[] = {"model", "set", "force", "tune"};
     struct order order;
     uint64_t id = 0;
     order.family = NULL;
     order.model = NULL;
     order.force = false;
+    order.trials = 0;
     order.count = 0;
     enum rec_status st = rec_query_none(exchange, err);
     if (st == REC_OK && exchange->body_bytes > 0) { /* no body: what is configured */
         st = rec_codec_parse(exchange->body, exchange->body_bytes, "the body", root, err);
         if (st == REC_OK)
-            st = rec_codec_object(*root, NULL, names, 3, err);
+            st = rec_codec_object(*root, NULL, names, 4, err);
         if (st == REC_OK)
             st = rec_codec_text(*root, "model", NULL, true, REC_ID_BYTES_MAX, &order.family, err);
         if (st == REC_OK && order.family != NULL &&
@@ -166,11 +186,17 @@ static enum rec_status jobs_start(struct rec_api *api, struct rec_http_exchange 
         if (st == REC_OK)
             st = rec_codec_bool(*root, "force", NULL, &order.force, err);
         if (st == REC_OK)
+            st = read_tune(*root, &order, err);
+        if (st == REC_OK)
             st = read_set(*root, &order, err);
     }
+    const struct rec_train_order asked = {.family = order.family,
+                                          .assignments = order.assignments,
+                                          .count = order.count,
+                                          .force = order.force,
+                                          .trials = order.trials};
     if (st == REC_OK)
-        st = rec_scheduler_submit(api->scheduler, order.family, order.assignments, order.count,
-                                  order.force, &id, err);
+        st = rec_scheduler_submit(api->scheduler, &asked, &id, err);
     if (st == REC_OK)
         st = answer_job(api, exchange, id, err);
     if (st != REC_OK)

@@ -11,6 +11,7 @@
 
 #include "app.h"
 #include "recsysd/api.h"
+#include "recsysd/tune.h"
 
 struct daemon {
     struct rec_weights weights;
@@ -125,6 +126,7 @@ static enum rec_status start_training(struct daemon *d, const struct config *con
         .parameters = config_text(config, SET_RETRAIN_SET),
         .every_minutes = (unsigned)config_integer(config, SET_RETRAIN_EVERY),
         .after_recorded = (uint64_t)config_integer(config, SET_RETRAIN_AFTER),
+        .search = rec_tune_before_training,
     };
     return rec_scheduler_create(&options, &d->scheduler, err);
 }

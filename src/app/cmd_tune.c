@@ -73,18 +73,6 @@ static void on_ended(void *context, const struct rec_tune_search *search,
 
 /* ---- before ---------------------------------------------------------------------------------- */
 
-/* "als.factors=64": the row is not searched. Of a family that a row chooses, the row is still
- * there, and it is not searched anyway. */
-static void fix(struct tuning *tuning, const char *text) {
-    const char *name = strchr(text, '.') + 1;
-    size_t bytes = strcspn(name, "=");
-    for (size_t row = 0; row < tuning->model.family->param_count; row++) {
-        const char *known = tuning->model.family->params[row].name;
-        if (strlen(known) == bytes && memcmp(known, name, bytes) == 0)
-            tuning->fixed[row] = true;
-    }
-}
-
 static void describe_set(struct tuning *tuning) {
     size_t used = 0;
     for (size_t row = 0; row < tuning->model.params.count; row++) {
@@ -116,7 +104,7 @@ static enum rec_status read_model(struct tuning *tuning, struct rec_error *err) 
     for (size_t i = 0; st == REC_OK && i < config->list_count; i++) {
         st = evaluate_models_set(config->list[i], model, 1, err);
         if (st == REC_OK)
-            fix(tuning, config->list[i]);
+            rec_params_mark(&model->params, strchr(config->list[i], '.') + 1, tuning->fixed);
     }
     describe_set(tuning);
     return st == REC_OK ? rec_tune_space_init(&tuning->space, model->family, &model->params,

@@ -57,10 +57,11 @@ static const struct rec_param als_params[] = {
 };
 
 static const struct rec_tune_range als_tune[] = {
-    {.name = "factors", .min = 8, .max = 256, .log_scale = true},
+    {.name = "factors", .min = 8, .max = 128, .log_scale = true}, /* then double them by hand */
     {.name = "regularization", .min = 1e-4, .max = 30, .log_scale = true},
     {.name = "iterations", .min = 5, .max = 30},
-    {.name = "unobserved", .min = 0.01, .max = 3, .log_scale = true}, /* and not alpha: the ratio */
+    {.name = "alpha"}, /* only its ratio to the next one matters */
+    {.name = "unobserved", .min = 0.01, .max = 3, .log_scale = true},
     {.name = "frequency_power", .min = 0, .max = 1},
     REC_RECENCY_TUNE,
     {.name = NULL},

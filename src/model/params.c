@@ -34,6 +34,15 @@ static size_t find_row(const struct rec_params *params, const char *name) {
     return row;
 }
 
+void rec_params_mark(const struct rec_params *params, const char *assignment, bool *rows) {
+    size_t bytes = strcspn(assignment, "=");
+    for (size_t row = 0; row < params->count; row++) {
+        const char *name = params->table[row].name;
+        if (strlen(name) == bytes && memcmp(name, assignment, bytes) == 0)
+            rows[row] = true;
+    }
+}
+
 double rec_params_get(const struct rec_params *params, const char *name) {
     size_t row = find_row(params, name);
     assert(row < params->count);

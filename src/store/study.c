@@ -118,11 +118,13 @@ static enum rec_status begin(struct rec_study *study, const struct rec_study_fac
     return st;
 }
 
+/* The connection with the lock that is kept. */
 static enum rec_status take(struct rec_study *study, struct rec_error *err) {
     struct rec_error cause = {0};
-    (void)sqlite3_busy_timeout(study->db.handle, 0); /* the other one will not be done soon */
-    enum rec_status st =
-        rec_database_exec(&study->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", &cause);
+    enum rec_status st = rec_database_open(study->path, true, &study->db, &cause);
+    if (st == REC_OK)
+        st = rec_database_exec(&study->db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+                               &cause);
     if (st == REC_BUSY)
         return rec_error_set(err, REC_CONFLICT, "%s: another recsysd is working on it",
                              study->path);
@@ -139,8 +141,6 @@ static enum rec_status open_study(struct rec_study *study, const char *path,
     if (length < 0 || (size_t)length >= sizeof(study->path))
         return rec_error_set(err, REC_BAD_INPUT, "%.200s...: the path is too long", path);
     enum rec_status st = rec_database_make_file(study->path, err);
-    if (st == REC_OK)
-        st = rec_database_open(study->path, true, &study->db, err);
     if (st == REC_OK)
         st = take(study, err);
     if (st != REC_OK)

@@ -177,6 +177,34 @@ enum rec_status rec_judge_hold_out(const struct rec_train_context *context,
     return st;
 }
 
+enum rec_status rec_judge_search_split(const struct rec_dataset *data, struct rec_split **out,
+                                       struct rec_error *err) {
+    const struct rec_split_options options = {.kind = REC_SPLIT_LEAVE_LAST,
+                                              .test_last = 1,
+                                              .validation_last = 1,
+                                              .user_events_min = REC_JUDGE_POSITIVES_MIN,
+                                              .positives_only = true};
+    struct rec_split *split = NULL;
+    enum rec_status st = rec_split_make(data, &options, &split, err);
+    if (st != REC_OK)
+        return st;
+    rec_csr_destroy(&split->test);
+    split->test = split->validation;
+    split->validation = NULL;
+    split->test_rows = rec_csr_entries(split->test);
+    uint64_t users = count_asked(split->test, NULL);
+    if (users < REC_JUDGE_USERS_MIN) {
+        rec_split_destroy(&split);
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "tune: %llu users have enough history to judge trials on; it takes "
+                             "%d. Train without tune, or record more interactions",
+                             (unsigned long long)users, REC_JUDGE_USERS_MIN);
+    }
+    keep_asked(split->test, NULL, users);
+    *out = split;
+    return REC_OK;
+}
+
 void rec_holdout_finish(struct rec_holdout *holdout) {
     rec_split_destroy(&holdout->split);
 }

@@ -34,6 +34,11 @@ enum rec_status rec_judge_hold_out(const struct rec_train_context *context,
                                    struct rec_error *err);
 void rec_holdout_finish(struct rec_holdout *holdout); /* repeated calls are fine */
 
+/* A split to judge the trials of a search on: each user's last event but one, the last being left
+ * out, as it is what the result will be judged on. BAD_INPUT when there are too few users. */
+enum rec_status rec_judge_search_split(const struct rec_dataset *data, struct rec_split **out,
+                                       struct rec_error *err);
+
 /* Measures the candidate (fitted on holdout->split->train) and its rival, and writes the metrics
  * as JSON. NOT_BETTER: the candidate is below its rival by more than the tolerance. */
 enum rec_status

@@ -1,4 +1,5 @@
-/* One training run, from a snapshot of the store to a live model.
+/* One training run, from a snapshot of the store to a live model, with a search for parameters
+ * before it where that is asked for.
  *
  * Nothing outside the run changes before versions_publish, and that is the last step: a run that
  * fails, is cancelled or is not better leaves the files and the live model as they were. What is
@@ -9,18 +10,21 @@
  * judge only, so a swap during the run can free it. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "judge.h"
 #include "span.h"
 
-enum phase { SNAPSHOT, SPLIT, FIT, JUDGE, REFIT, SAVE, PUBLISH, PHASES };
-static const char *const phase_name[PHASES] = {"snapshot", "split", "fit",    "judge",
-                                               "refit",    "save",  "publish"};
+enum phase { SNAPSHOT, TUNE, SPLIT, FIT, JUDGE, REFIT, SAVE, PUBLISH, PHASES };
+static const char *const phase_name[PHASES] = {"snapshot", "tune",  "split", "fit",
+                                               "judge",    "refit", "save",  "publish"};
 
 /* Everything a run has made so far. */
 struct run {
     const struct rec_train_context *context;
     const struct rec_train_spec *spec;
+    struct rec_train_spec tuned; /* what spec is after a search */
+    char summary[REC_TRAIN_SUMMARY_BYTES];
     struct rec_train_result *result;
     double weight[PHASES]; /* share of the whole, by guess; phases left out weigh 0 */
     struct rec_span span;  /* of the present phase */
@@ -33,13 +37,14 @@ struct run {
 };
 
 static void plan(struct run *run) {
-    static const double cost[PHASES] = {5, 2, 40, 25, 45, 2, 1};
+    static const double cost[PHASES] = {5, 40, 2, 40, 25, 45, 2, 1};
     double total = 0.0;
+    double rounds = (double)run->spec->trials / (double)rec_pool_threads(run->context->pool);
     for (size_t i = 0; i < PHASES; i++) {
         bool left_out = ((i == SPLIT || i == JUDGE) && !run->spec->judge) ||
                         (i == REFIT && !(run->spec->judge && run->spec->refit)) ||
                         ((i == SAVE || i == PUBLISH) && run->context->versions == NULL);
-        run->weight[i] = left_out ? 0.0 : cost[i];
+        run->weight[i] = left_out ? 0.0 : i == TUNE ? rounds * cost[i] : cost[i];
         total += run->weight[i];
     }
     for (size_t i = 0; i < PHASES; i++)
@@ -83,6 +88,47 @@ static enum rec_status take_snapshot(struct run *run, struct rec_error *err) {
         return st;
     return rec_dataset_load(run->context->store, run->context->weights, &run->span.inner,
                             &run->recorded, &run->data, err);
+}
+
+/* Finds the parameters that the rest of the run trains. */
+static enum rec_status search(struct run *run, struct rec_error *err) {
+    struct rec_split *split = NULL;
+    enum rec_status st = enter(run, TUNE, err);
+    if (st == REC_OK && run->context->search == NULL)
+        st = rec_error_set(err, REC_CONFLICT, "tune: there is no search in this process");
+    if (st == REC_OK)
+        st = rec_judge_search_split(run->data, &split, err);
+    if (st != REC_OK)
+        return st;
+    run->tuned = *run->spec;
+    const struct rec_train_search how = {.family = run->spec->family,
+                                         .start = &run->spec->params,
+                                         .fixed = run->spec->fixed,
+                                         .split = split,
+                                         .trials = run->spec->trials,
+                                         .threads = rec_pool_threads(run->context->pool),
+                                         .seed = run->spec->seed,
+                                         .memory_bytes_max = run->context->memory_bytes_max,
+                                         .progress = &run->span.inner};
+    st = run->context->search(&how, &run->tuned.params, run->summary, err);
+    if (st == REC_OK)
+        run->spec = &run->tuned;
+    rec_split_destroy(&split);
+    return st;
+}
+
+/* {"judged": ...} becomes {"tuned": {...}, "judged": ...}. */
+static void mention_search(struct run *run) {
+    char *metrics = run->result->metrics;
+    char head[REC_TRAIN_SUMMARY_BYTES + 16];
+    if (run->summary[0] == '\0' || metrics[0] != '{')
+        return;
+    (void)snprintf(head, sizeof(head), "{\"tuned\":%s,", run->summary);
+    size_t bytes = strlen(head), rest = strlen(metrics + 1);
+    if (bytes + rest >= sizeof(run->result->metrics))
+        return; /* rather without than cut short */
+    memmove(metrics + bytes, metrics + 1, rest + 1);
+    memcpy(metrics, head, bytes);
 }
 
 /* Fits without the hold-out and compares. Leaves run->model NULL when it measured nothing, and
@@ -149,10 +195,17 @@ static enum rec_status run_phases(struct run *run, struct rec_model_info *info,
     enum rec_status st = take_snapshot(run, err);
     if (st != REC_OK)
         return st;
+    if (run->spec->trials > 0)
+        st = search(run, err);
+    if (st != REC_OK)
+        return st;
+    (void)rec_params_write(&run->spec->params, run->result->parameters,
+                           sizeof(run->result->parameters));
     if (run->spec->judge)
         st = judge(run, err);
     else
         rec_judge_write_unjudged("not asked for", run->result->metrics);
+    mention_search(run);
     release_judged(run);
     if (st != REC_OK)
         return st;

@@ -38,6 +38,7 @@ struct rec_scheduler {
     struct rec_slot *slot;
     struct rec_versions *versions;
     const struct rec_weights *weights;
+    rec_train_search_fn search;
     size_t memory_bytes_max;         /* of one fit */
     struct rec_train_spec automatic; /* the configured family and parameters */
     bool triggered;                  /* a trigger is set */
@@ -113,23 +114,25 @@ static enum rec_status configure(struct rec_scheduler *scheduler,
 }
 
 /* The configured parameters are the ground of a job of the configured family only. */
-static enum rec_status make_spec(const struct rec_scheduler *scheduler, const char *family,
-                                 const char *const *assignments, size_t count, bool force,
-                                 struct rec_train_spec *spec, struct rec_error *err) {
+static enum rec_status make_spec(const struct rec_scheduler *scheduler,
+                                 const struct rec_train_order *order, struct rec_train_spec *spec,
+                                 struct rec_error *err) {
     *spec = scheduler->automatic;
-    if (family != NULL && family[0] != '\0') {
-        enum rec_status st = rec_family_find(rec_families, family, &spec->family, err);
+    if (order->family != NULL && order->family[0] != '\0') {
+        enum rec_status st = rec_family_find(rec_families, order->family, &spec->family, err);
         if (st != REC_OK)
             return st;
     }
     if (spec->family != scheduler->automatic.family)
         rec_params_defaults(spec->family->params, spec->family->param_count, &spec->params);
-    for (size_t i = 0; i < count; i++) {
-        enum rec_status st = rec_params_set(&spec->params, assignments[i], err);
+    for (size_t i = 0; i < order->count; i++) {
+        enum rec_status st = rec_params_set(&spec->params, order->assignments[i], err);
         if (st != REC_OK)
             return st;
+        rec_params_mark(&spec->params, order->assignments[i], spec->fixed);
     }
-    spec->judge = !force;
+    spec->judge = !order->force;
+    spec->trials = order->trials;
     return REC_OK;
 }
 
@@ -182,7 +185,8 @@ static enum rec_status train(struct rec_scheduler *scheduler, struct waiting *jo
                                         .versions = scheduler->versions,
                                         .pool = scheduler->pool,
                                         .progress = &progress,
-                                        .memory_bytes_max = scheduler->memory_bytes_max};
+                                        .memory_bytes_max = scheduler->memory_bytes_max,
+                                        .search = scheduler->search};
     struct rec_store_counts counts;
     enum rec_status st = rec_store_counts(scheduler->store, &counts, err);
     if (st != REC_OK)
@@ -200,6 +204,8 @@ static void finish_row(struct rec_run_row *row, enum rec_status st,
     row->finished_at = rec_clock_unix_s();
     (void)snprintf(row->version, sizeof(row->version), "%s", result->version);
     (void)snprintf(row->metrics, sizeof(row->metrics), "%s", result->metrics);
+    if (result->parameters[0] != '\0')
+        (void)snprintf(row->parameters, sizeof(row->parameters), "%s", result->parameters);
     if (row->state == REC_RUN_FAILED)
         (void)snprintf(row->error, sizeof(row->error), "%s",
                        err->text[0] != '\0' ? err->text : rec_error_text(st));
@@ -242,6 +248,7 @@ static void run_current(struct rec_scheduler *scheduler) {
 static void submit_when_due(struct rec_scheduler *scheduler) {
     struct rec_store_counts counts;
     struct rec_error err = {0};
+    const struct rec_train_order order = {.force = false};
     uint64_t id, live_recorded = 0;
     if (rec_store_counts(scheduler->store, &counts, &err) != REC_OK)
         return; /* the store's own health check reports it; asked again in a second */
@@ -254,7 +261,7 @@ static void submit_when_due(struct rec_scheduler *scheduler) {
     if (!rec_trigger_due(&scheduler->trigger, now_ns, counts.recorded, live_recorded))
         return;
     rec_trigger_started(&scheduler->trigger, now_ns, counts.recorded);
-    if (rec_scheduler_submit(scheduler, NULL, NULL, 0, false, &id, &err) != REC_OK)
+    if (rec_scheduler_submit(scheduler, &order, &id, &err) != REC_OK)
         rec_log_event(REC_LOG_ERROR, "training_not_started", "error=\"%s\"", err.text);
 }
 
@@ -347,6 +354,7 @@ enum rec_status rec_scheduler_create(const struct rec_scheduler_options *options
     scheduler->versions = options->versions;
     scheduler->weights = options->weights;
     scheduler->memory_bytes_max = options->memory_bytes_max;
+    scheduler->search = options->search;
     pthread_mutex_init(&scheduler->lock, NULL);
     init_wake(&scheduler->wake);
 
@@ -408,11 +416,11 @@ static enum rec_status reserve(struct rec_scheduler *scheduler, struct rec_error
     return st;
 }
 
-enum rec_status rec_scheduler_submit(struct rec_scheduler *scheduler, const char *family,
-                                     const char *const *assignments, size_t count, bool force,
-                                     uint64_t *id, struct rec_error *err) {
+enum rec_status rec_scheduler_submit(struct rec_scheduler *scheduler,
+                                     const struct rec_train_order *order, uint64_t *id,
+                                     struct rec_error *err) {
     struct waiting job = {0};
-    enum rec_status st = make_spec(scheduler, family, assignments, count, force, &job.spec, err);
+    enum rec_status st = make_spec(scheduler, order, &job.spec, err);
     if (st == REC_OK)
         st = reserve(scheduler, err);
     if (st != REC_OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recsysd/tune.h"
 #include "test.h"
 #include "world.h"
 
@@ -71,7 +72,8 @@ static void start_parts(struct world *world, bool model) {
                                               .threads = 1,
                                               .tolerance = 1,
                                               .family = "als",
-                                              .parameters = "factors=8"};
+                                              .parameters = "factors=8",
+                                              .search = rec_tune_before_training};
     check(rec_scheduler_create(&scheduler, &world->scheduler, &err), &err);
 }
 

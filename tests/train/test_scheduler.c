@@ -32,11 +32,19 @@ static struct rec_scheduler *create(const struct rec_scheduler_options *options)
     return scheduler;
 }
 
+static enum rec_status submit_order(struct rec_scheduler *scheduler, const char *family,
+                                    const char *const *assignments, size_t count, bool force,
+                                    uint64_t *id, struct rec_error *err) {
+    const struct rec_train_order order = {
+        .family = family, .assignments = assignments, .count = count, .force = force};
+    return rec_scheduler_submit(scheduler, &order, id, err);
+}
+
 static uint64_t submit(struct rec_scheduler *scheduler, const char *const *assignments,
                        size_t count, bool force) {
     struct rec_error err = {0};
     uint64_t id = 0;
-    if (rec_scheduler_submit(scheduler, "als", assignments, count, force, &id, &err) != REC_OK)
+    if (submit_order(scheduler, "als", assignments, count, force, &id, &err) != REC_OK)
         fail_msg("%s", err.text);
     return id;
 }
@@ -131,13 +139,12 @@ static void test_configured_family_is_the_standard(void **state) {
     struct rec_job job;
     struct rec_error err = {0};
     uint64_t id;
-    assert_int_equal(rec_scheduler_submit(scheduler, NULL, more, 1, false, &id, &err), REC_OK);
+    assert_int_equal(submit_order(scheduler, NULL, more, 1, false, &id, &err), REC_OK);
     wait_for_end(scheduler, id, &job);
     assert_string_equal(job.row.family, "als");
     assert_non_null(strstr(job.row.parameters, "factors=8"));
     assert_non_null(strstr(job.row.parameters, "iterations=4"));
-    assert_int_equal(rec_scheduler_submit(scheduler, "popularity", NULL, 0, true, &id, &err),
-                     REC_OK);
+    assert_int_equal(submit_order(scheduler, "popularity", NULL, 0, true, &id, &err), REC_OK);
     wait_for_end(scheduler, id, &job);
     assert_state(&job, REC_RUN_SUCCEEDED);
     assert_string_equal(job.row.family, "popularity");
@@ -165,8 +172,8 @@ static void test_bad_jobs_are_refused(void **state) {
     for (size_t i = 0; i < sizeof(bad_cases) / sizeof(bad_cases[0]); i++) {
         struct rec_error err = {0};
         uint64_t id = 77;
-        enum rec_status st = rec_scheduler_submit(scheduler, bad_cases[i].family,
-                                                  &bad_cases[i].assignment, 1, false, &id, &err);
+        enum rec_status st = submit_order(scheduler, bad_cases[i].family, &bad_cases[i].assignment,
+                                          1, false, &id, &err);
         if (st != REC_BAD_INPUT || strstr(err.text, bad_cases[i].names) == NULL || id != 77)
             fail_msg("%s: status %d, '%s'", bad_cases[i].name, (int)st, err.text);
     }
@@ -211,7 +218,7 @@ static void test_queue_cap_and_cancel(void **state) {
     wait_for_fit(scheduler, running);
     for (size_t i = 0; i < REC_JOBS_QUEUED_MAX; i++)
         id[i] = submit(scheduler, good, 2, true);
-    assert_int_equal(rec_scheduler_submit(scheduler, "als", good, 2, true, &over, &err), REC_BUSY);
+    assert_int_equal(submit_order(scheduler, "als", good, 2, true, &over, &err), REC_BUSY);
     assert_int_equal(over, 0);
 
     /* A place is free again after one was withdrawn, and the withdrawn one never runs. */
@@ -276,7 +283,7 @@ static void test_stop_does_not_wait(void **state) {
 
     rec_scheduler_stop(scheduler);
     rec_scheduler_stop(scheduler);
-    assert_int_equal(rec_scheduler_submit(scheduler, "als", good, 2, false, &id, &err), REC_BUSY);
+    assert_int_equal(submit_order(scheduler, "als", good, 2, false, &id, &err), REC_BUSY);
     wait_for_end(scheduler, running, &job);
     assert_state(&job, REC_RUN_CANCELLED);
     rec_scheduler_destroy(&scheduler);
