@@ -123,4 +123,32 @@ enum rec_status rec_report_append(const struct rec_report *report, size_t row,
                                   const struct rec_report_run *run, const char *path,
                                   struct rec_error *err);
 
+/* ---- pages and charts (page.c) ------------------------------------------------------ */
+
+/* A page that needs nothing from anywhere, in the style of the reports, up to and from its content.
+ */
+void rec_page_begin(FILE *out, const char *title);
+void rec_page_end(FILE *out);
+/* Writes path whole ("-": to standard output), or fails with IO naming it. */
+enum rec_status rec_page_save(const char *path, void (*write)(const void *context, FILE *out),
+                              const void *context, struct rec_error *err);
+void rec_page_text(FILE *out, const char *text); /* escaped for HTML and SVG */
+
+enum { REC_CHART_WIDTH = 560, REC_CHART_COLOURS = 8 }; /* classes s0 to s7 */
+
+/* From values to pixels. */
+struct rec_scale {
+    double from, to, step; /* values; both ends are multiples of the step */
+    double at, length;     /* pixels; a negative length grows upwards */
+};
+struct rec_scale rec_scale_of(double least, double most, double at, double length);
+double rec_scale_place(const struct rec_scale *scale, double value);
+
+/* <svg ...>; the caller ends it. label: for who cannot see it */
+void rec_chart_begin(FILE *out, double height, const char *label);
+void rec_chart_label(FILE *out, double x, double y, const char *anchor, const char *text);
+/* The grid, and the values at its lines. */
+void rec_chart_ticks_x(FILE *out, const struct rec_scale *scale, double top, double bottom);
+void rec_chart_ticks_y(FILE *out, const struct rec_scale *scale, double left, double right);
+
 #endif

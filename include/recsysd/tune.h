@@ -150,6 +150,25 @@ enum rec_status rec_tune_before_training(const struct rec_train_search *search,
                                          char summary[REC_TRAIN_SUMMARY_BYTES],
                                          struct rec_error *err);
 
+/* ---- reports (importance.c, html.c) --------------------------------------------------------- */
+
+/* shares [space->count]: how much of the variance of complete trials each parameter explains by
+ * itself, 0 to 1; all 0 with fewer than ten of them. */
+enum rec_status rec_tune_importance(const struct rec_tune_space *space,
+                                    const struct rec_tune_trial *trials, size_t count,
+                                    double *shares, struct rec_error *err);
+
+/* Of a search that has a best trial; all is borrowed. */
+struct rec_tune_report {
+    const char *version, *data, *protocol;
+    int64_t made_at;
+    const struct rec_tune_options *options;
+    const struct rec_tune_search *search;
+    const double *importance; /* [options->space->count] */
+    double test;              /* the metric of the best on the test part */
+};
+void rec_tune_html(const struct rec_tune_report *report, FILE *out);
+
 /* "ndcg@10". BAD_INPUT with the nearest name, also for what says nothing about quality. */
 enum rec_status rec_tune_metric_read(const char *text, const struct rec_metric **metric,
                                      uint32_t *k, struct rec_error *err);

@@ -20,7 +20,7 @@ struct tuning {
     struct rec_tune_search search;
     struct rec_study *study;
     struct progress_line line;
-    uint64_t began_ns;
+    double seconds; /* of the search */
 };
 
 /* ---- progress ----------------------------------------------------------------------------- */
@@ -221,14 +221,35 @@ static void print_result(const struct tuning *tuning, double test) {
     write_searched(&tuning->space, best, parameters, sizeof(parameters));
     (void)printf("%s on %s: %zu trials (%zu complete, %zu given up, %zu failed) in %.1f s%s\n",
                  tuning->model.family->name, tuning->data.name, search->count, search->complete,
-                 search->pruned, search->failed,
-                 (double)(rec_clock_monotonic_ns() - tuning->began_ns) / 1e9, ends[search->end]);
+                 search->pruned, search->failed, tuning->seconds, ends[search->end]);
     (void)printf("best:        %s %.4f on validation, trial %u: %s\n", metric, best->value,
                  best->number, parameters);
     for (size_t t = 0; t < search->count; t++)
         if (search->trials[t].number == 0 && search->trials[t].state == REC_STUDY_COMPLETE)
             (void)printf("the start:   %s %.4f on validation\n", metric, search->trials[t].value);
     (void)printf("on the test: %s %.4f\n", metric, test);
+}
+
+static void write_html(const void *context, FILE *out) {
+    rec_tune_html(context, out);
+}
+
+static enum rec_status save_html(const struct tuning *tuning, double test, struct rec_error *err) {
+    const char *path = config_text(tuning->config, SET_HTML);
+    double importance[REC_PARAMS_MAX];
+    const struct rec_tune_report report = {.version = RECSYSD_VERSION,
+                                           .data = tuning->data.name,
+                                           .protocol = tuning->data.protocol.name,
+                                           .made_at = rec_clock_unix_s(),
+                                           .options = &tuning->options,
+                                           .search = &tuning->search,
+                                           .importance = importance,
+                                           .test = test};
+    if (path[0] == '\0')
+        return REC_OK;
+    enum rec_status st = rec_tune_importance(&tuning->space, tuning->search.trials,
+                                             tuning->search.count, importance, err);
+    return st == REC_OK ? rec_page_save(path, write_html, &report, err) : st;
 }
 
 static enum rec_status finish(struct tuning *tuning, struct rec_error *err) {
@@ -239,7 +260,7 @@ static enum rec_status finish(struct tuning *tuning, struct rec_error *err) {
         return st;
     print_result(tuning, test);
     print_commands(tuning, &params);
-    return REC_OK;
+    return save_html(tuning, test, err);
 }
 
 int cmd_tune(const struct config *config) {
@@ -256,10 +277,11 @@ int cmd_tune(const struct config *config) {
     progress_start(&tuning->line, config_flag(config, SET_PROGRESS));
 
     enum rec_status st = begin(tuning, &err);
-    tuning->began_ns = rec_clock_monotonic_ns();
-    tuning->line.started_ns = tuning->began_ns; /* the time left is about trials, not reading */
+    uint64_t began_ns = rec_clock_monotonic_ns();
+    tuning->line.started_ns = began_ns; /* the time left is about trials, not reading */
     if (st == REC_OK)
         st = rec_tune_search_run(&tuning->options, &tuning->search, &err);
+    tuning->seconds = (double)(rec_clock_monotonic_ns() - began_ns) / 1e9;
     progress_end(&tuning->line);
     if (st == REC_OK)
         st = finish(tuning, &err);

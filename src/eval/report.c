@@ -70,28 +70,20 @@ bool rec_report_is_best(const struct rec_report *report, size_t row, size_t metr
 
 /* ---- files --------------------------------------------------------------------------- */
 
-static enum rec_status close_file(FILE *file, const char *path, struct rec_error *err) {
-    bool bad = ferror(file) != 0;
-    int cause = errno;
-    if (fclose(file) != 0) {
-        cause = errno;
-        bad = true;
-    }
-    return bad ? rec_error_set(err, REC_IO, "cannot write %s: %s", path, strerror(cause)) : REC_OK;
+struct writing {
+    const struct rec_report *report;
+    rec_report_fn write;
+};
+
+static void write_report(const void *context, FILE *out) {
+    const struct writing *writing = context;
+    writing->write(writing->report, out);
 }
 
 enum rec_status rec_report_save(const struct rec_report *report, rec_report_fn write,
                                 const char *path, struct rec_error *err) {
-    if (strcmp(path, "-") == 0) {
-        write(report, stdout);
-        return fflush(stdout) == 0 ? REC_OK
-                                   : rec_error_set(err, REC_IO, "cannot write to standard output");
-    }
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
-        return rec_error_set(err, REC_IO, "cannot write %s: %s", path, strerror(errno));
-    write(report, file);
-    return close_file(file, path, err);
+    const struct writing writing = {.report = report, .write = write};
+    return rec_page_save(path, write_report, &writing, err);
 }
 
 enum rec_status rec_report_append(const struct rec_report *report, size_t row,
@@ -101,5 +93,5 @@ enum rec_status rec_report_append(const struct rec_report *report, size_t row,
     if (file == NULL)
         return rec_error_set(err, REC_IO, "cannot append to %s: %s", path, strerror(errno));
     rec_report_json_run(report, row, run, file);
-    return close_file(file, path, err);
+    return rec_page_close(file, path, err);
 }

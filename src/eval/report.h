@@ -17,12 +17,14 @@ void rec_report_json_run(const struct rec_report *report, size_t row,
 /* "last 1 of each user, ..." */
 void rec_report_describe(const struct rec_report *report, char *out, size_t cap);
 
+/* Closes a file that was written; IO when any of it could not be. page.c */
+enum rec_status rec_page_close(FILE *file, const char *path, struct rec_error *err);
+
 /* ---- report_svg.c: charts ------------------------------------------------------------ */
 
 void rec_svg_bars(const struct rec_report *report, FILE *out);
 void rec_svg_scatter(const struct rec_report *report, FILE *out);
 void rec_svg_buckets(const struct rec_report *report, FILE *out);
 void rec_svg_lines(const struct rec_report *report, FILE *out);
-void rec_svg_text(FILE *out, const char *text); /* escaped for HTML and SVG */
 
 #endif

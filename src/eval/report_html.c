@@ -4,43 +4,6 @@
 
 #include "report.h"
 
-static const char style[] =
-    ":root{--page:#f6f7f9;--card:#fff;--ink:#1c2330;--soft:#667085;--line:#e4e7ec;--bar:#3b6fd4;"
-    "--best:#e9f0fd;--b0:#9dbcf2;--b1:#5b8ae0;--b2:#2450a4;--s0:#2563eb;--s1:#d97706;--s2:#059669;"
-    "--s3:#dc2626;--s4:#7c3aed;--s5:#0891b2;--s6:#be185d;--s7:#65a30d}\n"
-    "@media(prefers-color-scheme:dark){:root{--page:#12151b;--card:#1b2029;--ink:#e6e9ef;"
-    "--soft:#98a2b3;--line:#2c3442;--bar:#6d9bf1;--best:#22304c;--b0:#35558f;--b1:#5f8fe6;"
-    "--b2:#a9c6fa;--s0:#6ea0ff;--s1:#fbbf24;--s2:#34d399;--s3:#f87171;--s4:#b794f6;--s5:#22d3ee;"
-    "--s6:#f472b6;--s7:#a3e635}}\n"
-    "*{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);"
-    "font:15px/1.5 system-ui,sans-serif}main{max-width:1320px;margin:0 auto;padding:28px 20px}\n"
-    "h1{font-size:22px;margin:0 0 2px}h2{font-size:15px;margin:0 0 10px}p{margin:0;"
-    "color:var(--soft)}dl{display:flex;flex-wrap:wrap;gap:6px 28px;margin:14px 0 22px}\n"
-    "dt{font-size:12px;color:var(--soft)}dd{margin:0;font-weight:600}"
-    "section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px "
-    "18px;margin:0 0 16px;min-width:0}\n"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px;"
-    "font-variant-numeric:tabular-nums}th,td{padding:6px 7px;text-align:right;white-space:nowrap;"
-    "border-bottom:1px solid "
-    "var(--line)}th{white-space:normal;vertical-align:bottom;font-weight:600;color:var(--soft)}\n"
-    "th:first-child,td:first-child{text-align:left;font-weight:600;color:var(--ink)}"
-    "tr:last-child td{border-bottom:0}td.best{background:var(--best);font-weight:600}"
-    "small{color:var(--soft);font-weight:400;font-size:11px}\n"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));"
-    "gap:16px}.charts section{margin:0}.charts p{font-size:13px;margin:-8px 0 8px}"
-    "svg{display:block;width:100%;height:auto;font:12px system-ui,sans-serif}svg "
-    "text{fill:var(--ink)}\n"
-    ".grid{stroke:var(--line)}.bar,.point{fill:var(--bar)}.error{stroke:var(--ink);fill:none;"
-    "stroke-width:1.4}.b0{fill:var(--b0)}.b1{fill:var(--b1)}.b2{fill:var(--b2)}"
-    ".line{fill:none;stroke-width:2;stroke-linejoin:round}.dashed{stroke-dasharray:5 4}\n"
-    ".s0{stroke:var(--s0)}.s1{stroke:var(--s1)}.s2{stroke:var(--s2)}.s3{stroke:var(--s3)}"
-    ".s4{stroke:var(--s4)}.s5{stroke:var(--s5)}.s6{stroke:var(--s6)}.s7{stroke:var(--s7)}"
-    ".key{stroke:none}.key.s0{fill:var(--s0)}.key.s1{fill:var(--s1)}.key.s2{fill:var(--s2)}"
-    ".key.s3{fill:var(--s3)}.key.s4{fill:var(--s4)}.key.s5{fill:var(--s5)}.key.s6{fill:var(--s6)}"
-    ".key.s7{fill:var(--s7)}\n"
-    "code{font:12px ui-monospace,monospace;overflow-wrap:anywhere}.params td{white-space:normal;"
-    "text-align:left}footer{color:var(--soft);font-size:12px;margin:18px 0 0}\n";
-
 static void write_count(FILE *out, const char *name, uint64_t value) {
     (void)fprintf(out, "<div><dt>%s</dt><dd>", name);
     char digits[24];
@@ -54,20 +17,16 @@ static void write_count(FILE *out, const char *name, uint64_t value) {
 }
 
 static void write_head(FILE *out, const struct rec_report *report) {
-    char split[400];
+    char split[400], title[96];
     rec_report_describe(report, split, sizeof(split));
-    (void)fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-                "name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<meta "
-                "name=\"color-scheme\" content=\"light dark\">\n<title>",
-                out);
-    rec_svg_text(out, report->protocol->name);
-    (void)fprintf(out, " &middot; recsysd evaluate</title>\n<style>\n%s</style>\n</head>\n", style);
-    (void)fputs("<body>\n<main>\n<h1>", out);
-    rec_svg_text(out, report->parts_given ? "pre-split data" : report->protocol->name);
+    (void)snprintf(title, sizeof(title), "%s · recsysd evaluate", report->protocol->name);
+    rec_page_begin(out, title);
+    (void)fputs("<h1>", out);
+    rec_page_text(out, report->parts_given ? "pre-split data" : report->protocol->name);
     (void)fprintf(out, " &middot; %s</h1>\n<p>", report->part);
-    rec_svg_text(out, report->data);
+    rec_page_text(out, report->data);
     (void)fputs("</p>\n<p>", out);
-    rec_svg_text(out, split);
+    rec_page_text(out, split);
     (void)fputs("</p>\n<dl>\n", out);
     write_count(out, "rows in train", report->train_rows);
     write_count(out, "users in train", report->train_users);
@@ -105,7 +64,7 @@ static void write_table(FILE *out, const struct rec_report *report, size_t c) {
     (void)fputs("<th>fit s</th><th>users/s</th></tr>\n", out);
     for (size_t r = 0; r < report->count; r++) {
         (void)fputs("<tr><td>", out);
-        rec_svg_text(out, report->rows[r].label);
+        rec_page_text(out, report->rows[r].label);
         (void)fputs("</td>", out);
         for (size_t m = 0; m < rec_metric_count; m++)
             write_value(out, report, r, m, c);
@@ -120,10 +79,10 @@ static void write_parameters(FILE *out, const struct rec_report *report) {
     for (size_t r = 0; r < report->count; r++) {
         const struct rec_report_row *row = &report->rows[r];
         (void)fputs("<tr><td>", out);
-        rec_svg_text(out, row->label);
+        rec_page_text(out, row->label);
         (void)fprintf(out, "</td><td>%s</td><td>%zu seed%s</td><td><code>", row->family, row->seeds,
                       row->seeds == 1 ? "" : "s");
-        rec_svg_text(out, row->parameters[0] == '\0' ? "none" : row->parameters);
+        rec_page_text(out, row->parameters[0] == '\0' ? "none" : row->parameters);
         (void)fputs("</code></td></tr>\n", out);
     }
     (void)fputs("</table>\n</section>\n", out);
@@ -169,9 +128,9 @@ void rec_report_html(const struct rec_report *report, FILE *out) {
     write_charts(out, report);
     (void)fputs("<div style=\"height:16px\"></div>\n", out);
     write_parameters(out, report);
-    (void)fprintf(
-        out,
-        "<footer>recsysd %s, %s. Full ranking over all items; means over users with "
-        "something to find; ties go to the lower id.</footer>\n</main>\n</body>\n</html>\n",
-        report->version, made);
+    (void)fprintf(out,
+                  "<footer>recsysd %s, %s. Full ranking over all items; means over users with "
+                  "something to find; ties go to the lower id.</footer>\n",
+                  report->version, made);
+    rec_page_end(out);
 }

@@ -8,68 +8,8 @@
 
 #include "report.h"
 
-enum { WIDTH = 560, COLOURS = 8, ROWS_MAX = 256 };
+enum { ROWS_MAX = 256 };
 #define CHARACTER 6.7 /* width of a letter at 12 px, about */
-
-void rec_svg_text(FILE *out, const char *text) {
-    for (; *text != '\0'; text++) {
-        if (*text == '<')
-            (void)fputs("&lt;", out);
-        else if (*text == '>')
-            (void)fputs("&gt;", out);
-        else if (*text == '&')
-            (void)fputs("&amp;", out);
-        else if (*text == '"')
-            (void)fputs("&quot;", out);
-        else
-            (void)fputc(*text, out);
-    }
-}
-
-/* ---- scales -------------------------------------------------------------------------- */
-
-/* 1, 2 or 5 times a power of ten, so that about four steps make up the range. */
-static double nice_step(double range) {
-    if (!(range > 0.0))
-        return 1.0;
-    double rough = range / 4.0, power = pow(10.0, floor(log10(rough)));
-    double part = rough / power;
-    return power * (part <= 1.0 ? 1.0 : part <= 2.0 ? 2.0 : part <= 5.0 ? 5.0 : 10.0);
-}
-
-struct scale {
-    double from, to, step; /* values; both ends are multiples of the step */
-    double at, length;     /* pixels; a negative length grows upwards */
-};
-
-static struct scale scale_of(double least, double most, double at, double length) {
-    struct scale scale = {.at = at, .length = length};
-    if (!(most > least))
-        most = least + (least > 0.0 ? least : 1.0);
-    scale.step = nice_step(most - least);
-    scale.from = floor(least / scale.step) * scale.step;
-    scale.to = ceil(most / scale.step) * scale.step;
-    return scale;
-}
-
-static double place(const struct scale *scale, double value) {
-    return scale->at + scale->length * (value - scale->from) / (scale->to - scale->from);
-}
-
-static size_t ticks_of(const struct scale *scale) {
-    return (size_t)lround((scale->to - scale->from) / scale->step) + 1;
-}
-
-static void svg_begin(FILE *out, double height, const char *label) {
-    (void)fprintf(out, "<svg viewBox=\"0 0 %d %.0f\" role=\"img\" aria-label=\"%s\">\n", WIDTH,
-                  height, label);
-}
-
-static void write_label(FILE *out, double x, double y, const char *anchor, const char *text) {
-    (void)fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
-    rec_svg_text(out, text);
-    (void)fputs("</text>\n", out);
-}
 
 static double label_room(const struct rec_report *report) {
     size_t most = 5;
@@ -79,30 +19,6 @@ static double label_room(const struct rec_report *report) {
     }
     double room = CHARACTER * (double)most + 12.0;
     return room < 200.0 ? room : 200.0;
-}
-
-static void write_ticks_x(FILE *out, const struct scale *scale, double top, double bottom) {
-    for (size_t t = 0; t < ticks_of(scale); t++) {
-        double value = scale->from + (double)t * scale->step, x = place(scale, value);
-        char text[32];
-        (void)snprintf(text, sizeof(text), "%.3g", value);
-        (void)fprintf(out,
-                      "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x,
-                      top, x, bottom);
-        write_label(out, x, bottom + 16.0, "middle", text);
-    }
-}
-
-static void write_ticks_y(FILE *out, const struct scale *scale, double left, double right) {
-    for (size_t t = 0; t < ticks_of(scale); t++) {
-        double value = scale->from + (double)t * scale->step, y = place(scale, value);
-        char text[32];
-        (void)snprintf(text, sizeof(text), "%.3g", value);
-        (void)fprintf(out,
-                      "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-                      left, y, right, y);
-        write_label(out, left - 8.0, y + 4.0, "end", text);
-    }
 }
 
 /* Rows by a metric, best first. */
@@ -124,23 +40,24 @@ static size_t rows_of(const struct rec_report *report) {
 /* ---- bars ------------------------------------------------------------------------------ */
 
 static void write_bar(FILE *out, const struct rec_report_row *row, const struct rec_spread *value,
-                      const struct scale *x, double y) {
+                      const struct rec_scale *x, double y) {
     char text[32];
-    double end = place(x, value->mean), half = value->deviation;
-    write_label(out, x->at - 8.0, y + 13.0, "end", row->label);
+    double end = rec_scale_place(x, value->mean), half = value->deviation;
+    rec_chart_label(out, x->at - 8.0, y + 13.0, "end", row->label);
     (void)fprintf(out,
                   "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"18\" "
                   "rx=\"2\"><title>",
                   x->at, y, end - x->at);
-    rec_svg_text(out, row->label);
+    rec_page_text(out, row->label);
     (void)fprintf(out, ": %.4f ± %.4f</title></rect>\n", value->mean, half);
     if (half > 0.0)
-        (void)fprintf(out,
-                      "<path class=\"error\" d=\"M%.1f %.1fH%.1fM%.1f %.1fv10M%.1f %.1fv10\"/>\n",
-                      place(x, value->mean - half), y + 9.0, place(x, value->mean + half),
-                      place(x, value->mean - half), y + 4.0, place(x, value->mean + half), y + 4.0);
+        (void)fprintf(
+            out, "<path class=\"error\" d=\"M%.1f %.1fH%.1fM%.1f %.1fv10M%.1f %.1fv10\"/>\n",
+            rec_scale_place(x, value->mean - half), y + 9.0, rec_scale_place(x, value->mean + half),
+            rec_scale_place(x, value->mean - half), y + 4.0, rec_scale_place(x, value->mean + half),
+            y + 4.0);
     (void)snprintf(text, sizeof(text), "%.4f", value->mean);
-    write_label(out, place(x, value->mean + half) + 6.0, y + 13.0, "start", text);
+    rec_chart_label(out, rec_scale_place(x, value->mean + half) + 6.0, y + 13.0, "start", text);
 }
 
 void rec_svg_bars(const struct rec_report *report, FILE *out) {
@@ -152,9 +69,9 @@ void rec_svg_bars(const struct rec_report *report, FILE *out) {
         const struct rec_spread *value = &report->rows[r].value[metric][c];
         most = fmax(most, value->mean + value->deviation);
     }
-    struct scale x = scale_of(0.0, most, left, WIDTH - left - 60.0);
-    svg_begin(out, bottom + 24.0, "NDCG of each model with its deviation over the seeds");
-    write_ticks_x(out, &x, 4.0, bottom);
+    struct rec_scale x = rec_scale_of(0.0, most, left, REC_CHART_WIDTH - left - 60.0);
+    rec_chart_begin(out, bottom + 24.0, "NDCG of each model with its deviation over the seeds");
+    rec_chart_ticks_x(out, &x, 4.0, bottom);
     for (size_t r = 0; r < rows; r++)
         write_bar(out, &report->rows[order[r]], &report->rows[order[r]].value[metric][c], &x,
                   8.0 + 26.0 * (double)r);
@@ -168,7 +85,7 @@ struct box {
 };
 
 static bool is_free(const struct box *boxes, size_t count, struct box box) {
-    if (box.x < 40.0 || box.x + box.width > WIDTH)
+    if (box.x < 40.0 || box.x + box.width > REC_CHART_WIDTH)
         return false;
     for (size_t i = 0; i < count; i++)
         if (fabs(boxes[i].y - box.y) < 13.0 && box.x < boxes[i].x + boxes[i].width &&
@@ -188,13 +105,13 @@ static struct box find_place(const struct box *boxes, size_t count, double x, do
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++)
         if (is_free(boxes, count, tries[i]))
             return tries[i];
-    return tries[x > WIDTH / 2.0 ? 1 : 0];
+    return tries[x > REC_CHART_WIDTH / 2.0 ? 1 : 0];
 }
 
 static void write_point(FILE *out, const struct rec_report_row *row, double x, double y,
                         double ndcg, double coverage) {
     (void)fprintf(out, "<circle class=\"point\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"><title>", x, y);
-    rec_svg_text(out, row->label);
+    rec_page_text(out, row->label);
     (void)fprintf(out, ": NDCG %.4f, coverage %.4f</title></circle>\n", ndcg, coverage);
 }
 
@@ -208,23 +125,24 @@ void rec_svg_scatter(const struct rec_report *report, FILE *out) {
         most = fmax(most, report->rows[r].value[ndcg][c].mean);
         widest = fmax(widest, report->rows[r].value[coverage][c].mean);
     }
-    struct scale x = scale_of(0.0, widest, 56.0, WIDTH - 76.0);
-    struct scale y = scale_of(least, most, 274.0, -256.0);
-    svg_begin(out, 320.0, "NDCG against catalogue coverage");
-    write_ticks_x(out, &x, 18.0, 274.0);
-    write_ticks_y(out, &y, 56.0, WIDTH - 20.0);
-    write_label(out, 56.0 + (WIDTH - 76.0) / 2.0, 312.0, "middle", "share of the catalogue shown");
+    struct rec_scale x = rec_scale_of(0.0, widest, 56.0, REC_CHART_WIDTH - 76.0);
+    struct rec_scale y = rec_scale_of(least, most, 274.0, -256.0);
+    rec_chart_begin(out, 320.0, "NDCG against catalogue coverage");
+    rec_chart_ticks_x(out, &x, 18.0, 274.0);
+    rec_chart_ticks_y(out, &y, 56.0, REC_CHART_WIDTH - 20.0);
+    rec_chart_label(out, 56.0 + (REC_CHART_WIDTH - 76.0) / 2.0, 312.0, "middle",
+                    "share of the catalogue shown");
     for (size_t r = 0; r < rows; r++) {
         const struct rec_report_row *row = &report->rows[r];
-        double px = place(&x, row->value[coverage][c].mean);
-        double py = place(&y, row->value[ndcg][c].mean);
+        double px = rec_scale_place(&x, row->value[coverage][c].mean);
+        double py = rec_scale_place(&y, row->value[ndcg][c].mean);
         write_point(out, row, px, py, row->value[ndcg][c].mean, row->value[coverage][c].mean);
         boxes[used++] = (struct box){px - 6.0, py + 4.0, 12.0};
     }
     for (size_t r = 0; r < rows; r++) {
         struct box box = find_place(boxes, used, boxes[r].x + 6.0, boxes[r].y - 4.0,
                                     CHARACTER * (double)strlen(report->rows[r].label));
-        write_label(out, box.x, box.y, "start", report->rows[r].label);
+        rec_chart_label(out, box.x, box.y, "start", report->rows[r].label);
         boxes[used++] = box;
     }
     (void)fputs("</svg>\n", out);
@@ -233,9 +151,9 @@ void rec_svg_scatter(const struct rec_report *report, FILE *out) {
 /* ---- by length of history ----------------------------------------------------------------- */
 
 static void write_bucket_bars(FILE *out, const struct rec_report *report, size_t row, size_t c,
-                              const struct scale *x, double y) {
+                              const struct rec_scale *x, double y) {
     size_t metric = rec_report_metric("ndcg");
-    write_label(out, x->at - 8.0, y + 19.0, "end", report->rows[row].label);
+    rec_chart_label(out, x->at - 8.0, y + 19.0, "end", report->rows[row].label);
     for (size_t b = 0; b < REC_BUCKETS; b++) {
         double value = report->rows[row].bucket[b][metric][c].mean;
         if (report->bucket_users[b] == 0)
@@ -243,8 +161,8 @@ static void write_bucket_bars(FILE *out, const struct rec_report *report, size_t
         (void)fprintf(out,
                       "<rect class=\"b%zu\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"8\" "
                       "rx=\"1.5\"><title>",
-                      b, x->at, y + 9.0 * (double)b, place(x, value) - x->at);
-        rec_svg_text(out, report->rows[row].label);
+                      b, x->at, y + 9.0 * (double)b, rec_scale_place(x, value) - x->at);
+        rec_page_text(out, report->rows[row].label);
         (void)fprintf(out, ", %s users: %.4f</title></rect>\n", rec_bucket_name(b), value);
     }
 }
@@ -258,7 +176,7 @@ static void write_bucket_keys(FILE *out, const struct rec_report *report) {
         (void)fprintf(
             out, "<rect class=\"b%zu\" x=\"%.0f\" y=\"5\" width=\"10\" height=\"10\" rx=\"2\"/>\n",
             b, at);
-        write_label(out, at + 15.0, 14.0, "start", text);
+        rec_chart_label(out, at + 15.0, 14.0, "start", text);
         at += 28.0 + (CHARACTER - 0.2) * (double)strlen(text);
     }
 }
@@ -272,9 +190,9 @@ void rec_svg_buckets(const struct rec_report *report, FILE *out) {
         for (size_t b = 0; b < REC_BUCKETS; b++)
             if (report->bucket_users[b] > 0)
                 most = fmax(most, report->rows[r].bucket[b][metric][c].mean);
-    struct scale x = scale_of(0.0, most, left, WIDTH - left - 24.0);
-    svg_begin(out, bottom + 24.0, "NDCG of each model by the length of the users' histories");
-    write_ticks_x(out, &x, 26.0, bottom);
+    struct rec_scale x = rec_scale_of(0.0, most, left, REC_CHART_WIDTH - left - 24.0);
+    rec_chart_begin(out, bottom + 24.0, "NDCG of each model by the length of the users' histories");
+    rec_chart_ticks_x(out, &x, 26.0, bottom);
     write_bucket_keys(out, report);
     for (size_t r = 0; r < rows; r++)
         write_bucket_bars(out, report, order[r], c, &x, 32.0 + 36.0 * (double)r);
@@ -284,25 +202,25 @@ void rec_svg_buckets(const struct rec_report *report, FILE *out) {
 /* ---- against k ----------------------------------------------------------------------------- */
 
 static void write_line(FILE *out, const struct rec_report *report, size_t row,
-                       const struct scale *x, const struct scale *y) {
+                       const struct rec_scale *x, const struct rec_scale *y) {
     size_t metric = rec_report_metric("ndcg");
-    (void)fprintf(out, "<polyline class=\"line s%zu%s\" points=\"", row % COLOURS,
-                  row / COLOURS % 2 == 1 ? " dashed" : "");
+    (void)fprintf(out, "<polyline class=\"line s%zu%s\" points=\"", row % REC_CHART_COLOURS,
+                  row / REC_CHART_COLOURS % 2 == 1 ? " dashed" : "");
     for (size_t c = 0; c < report->k_count; c++)
-        (void)fprintf(out, "%s%.1f,%.1f", c > 0 ? " " : "", place(x, (double)c),
-                      place(y, report->rows[row].value[metric][c].mean));
+        (void)fprintf(out, "%s%.1f,%.1f", c > 0 ? " " : "", rec_scale_place(x, (double)c),
+                      rec_scale_place(y, report->rows[row].value[metric][c].mean));
     (void)fputs("\"><title>", out);
-    rec_svg_text(out, report->rows[row].label);
+    rec_page_text(out, report->rows[row].label);
     (void)fputs("</title></polyline>\n", out);
 }
 
 /* Labels at the ends of the lines, pushed apart where lines end close together. */
-static void write_line_labels(FILE *out, const struct rec_report *report, const struct scale *y,
+static void write_line_labels(FILE *out, const struct rec_report *report, const struct rec_scale *y,
                               const size_t *order, size_t rows, double left) {
     size_t metric = rec_report_metric("ndcg"), last = report->k_count - 1;
     double at[ROWS_MAX];
     for (size_t i = 0; i < rows; i++) {
-        at[i] = place(y, report->rows[order[i]].value[metric][last].mean) + 4.0;
+        at[i] = rec_scale_place(y, report->rows[order[i]].value[metric][last].mean) + 4.0;
         if (i > 0 && at[i] < at[i - 1] + 14.0)
             at[i] = at[i - 1] + 14.0;
     }
@@ -314,14 +232,14 @@ static void write_line_labels(FILE *out, const struct rec_report *report, const 
     for (size_t i = 0; i < rows; i++) {
         (void)fprintf(out,
                       "<rect class=\"key s%zu\" x=\"%.1f\" y=\"%.1f\" width=\"8\" height=\"8\"/>\n",
-                      order[i] % COLOURS, left, at[i] - 8.0);
-        write_label(out, left + 13.0, at[i], "start", report->rows[order[i]].label);
+                      order[i] % REC_CHART_COLOURS, left, at[i] - 8.0);
+        rec_chart_label(out, left + 13.0, at[i], "start", report->rows[order[i]].label);
     }
 }
 
 void rec_svg_lines(const struct rec_report *report, FILE *out) {
     size_t order[ROWS_MAX], rows = rows_of(report), metric = rec_report_metric("ndcg");
-    double least = INFINITY, most = 0.0, right = WIDTH - label_room(report) - 20.0;
+    double least = INFINITY, most = 0.0, right = REC_CHART_WIDTH - label_room(report) - 20.0;
     double height = fmax(256.0, 14.0 * (double)rows);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < report->k_count; c++) {
@@ -330,16 +248,17 @@ void rec_svg_lines(const struct rec_report *report, FILE *out) {
         }
     order_rows(report, metric, report->k_count - 1, order);
     double steps = report->k_count > 1 ? (double)(report->k_count - 1) : 1.0;
-    struct scale x = {.from = 0.0, .to = steps, .step = 1.0, .at = 64.0, .length = right - 72.0};
-    struct scale y = scale_of(least, most, 18.0 + height, -height);
-    svg_begin(out, height + 64.0, "NDCG against the length of the list");
-    write_ticks_y(out, &y, 56.0, right);
+    struct rec_scale x = {
+        .from = 0.0, .to = steps, .step = 1.0, .at = 64.0, .length = right - 72.0};
+    struct rec_scale y = rec_scale_of(least, most, 18.0 + height, -height);
+    rec_chart_begin(out, height + 64.0, "NDCG against the length of the list");
+    rec_chart_ticks_y(out, &y, 56.0, right);
     for (size_t c = 0; c < report->k_count; c++) {
         char text[16];
         (void)snprintf(text, sizeof(text), "%u", report->ks[c]);
-        write_label(out, place(&x, (double)c), height + 36.0, "middle", text);
+        rec_chart_label(out, rec_scale_place(&x, (double)c), height + 36.0, "middle", text);
     }
-    write_label(out, (56.0 + right) / 2.0, height + 54.0, "middle", "items in the list");
+    rec_chart_label(out, (56.0 + right) / 2.0, height + 54.0, "middle", "items in the list");
     for (size_t r = 0; r < rows; r++)
         write_line(out, report, r, &x, &y);
     write_line_labels(out, report, &y, order, rows, right + 8.0);

@@ -72,7 +72,7 @@ static const struct rec_param blend_params[] = {
     {"third_weight", REC_PARAM_FLOAT, 0, 1000, false, 1, NULL, "of the third member"},
 };
 
-/* Nothing: the members' weights are fitted, and their parameters are tuned by themselves. */
+/* The members' weights are fitted, and their parameters are tuned by themselves. */
 static const struct rec_tune_range blend_tune[] = {
     {.name = "weights"},
     {.name = NULL},

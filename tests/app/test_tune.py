@@ -1,0 +1,202 @@
+"""recsysd tune through the built binary: what it finds, that it goes on after a kill, its page, and
+what it refuses."""
+import pathlib
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+from html.parser import HTMLParser
+
+from daemon import BINARY, clean_env, make_movielens, run
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.temp = tempfile.TemporaryDirectory()
+        self.dir = pathlib.Path(self.temp.name)
+        make_movielens(self.dir / "ml")
+        self.data = ["--format", "movielens", "ml", "--protocol", "last-out", "--threads", "2"]
+
+    def tearDown(self):
+        self.temp.cleanup()
+
+    def tune(self, *args, code=0):
+        done = run("tune", *args, cwd=self.dir)
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        self.assertNotIn("Sanitizer", done.stderr)
+        return done
+
+
+class Found(Folder):
+    def test_winner(self):
+        """Goal: the figure on the test is the one that the printed command gives, and what is printed
+        to train it trains."""
+        done = self.tune(*self.data, "--model", "svd", "--trials", "12", "--set",
+                         "svd.iterations=3")
+        self.assertRegex(done.stdout, r"svd on ml: 12 trials \(12 complete, 0 given up, 0 failed\)")
+        self.assertEqual(len(re.findall(r"(?m)^trial \d+ of 12: ", done.stderr)), 12, done.stderr)
+        best = float(re.search(r"best: +ndcg@10 (\S+) on validation", done.stdout)[1])
+        start = float(re.search(r"the start: +ndcg@10 (\S+) on validation", done.stdout)[1])
+        self.assertGreaterEqual(best, start)
+        test = re.search(r"on the test: ndcg@10 (\S+)", done.stdout)[1]
+        command = re.search(r"evaluate it: recsysd (.*)", done.stdout)[1].split()
+        self.assertIn("svd.iterations=3", command)
+        evaluated = run(*command, "--results", "none", "--csv", "-", "--k", "10", cwd=self.dir)
+        self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+        rows = [line.split(",") for line in evaluated.stdout.splitlines() if "," in line]
+        head = next(row for row in rows if "ndcg" in row)
+        value = float(rows[rows.index(head) + 1][head.index("ndcg")])
+        self.assertAlmostEqual(value, float(test), places=4)
+        train = re.search(r"train it: +recsysd (.*) --db FILE", done.stdout)[1].split()
+        imported = run("import", "--db", "x.db", "--format", "movielens", "ml", cwd=self.dir)
+        self.assertEqual(imported.returncode, 0, imported.stderr)
+        trained = run(*train, "--db", "x.db", cwd=self.dir)
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+
+    def test_own_split(self):
+        """Goal: a split that was spelled out is repeated in the command, quoted where it must be."""
+        (self.dir / "my ml").symlink_to("ml")
+        done = self.tune("--format", "movielens", "my ml", "--test-last", "2", "--liked-only",
+                         "--positive-min", "3.5", "--model", "popularity", "--trials", "2")
+        command = re.search(r"evaluate it: recsysd (.*)", done.stdout)[1]
+        for part in ("--test-last 2", "--liked-only ", "--positive-min 3.5", "'my ml'"):
+            self.assertIn(part, command)
+
+    def test_page(self):
+        """Goal: one page, well formed, that fetches nothing."""
+        self.tune(*self.data, "--model", "popularity", "--trials", "12", "--html", "t.html")
+        page = (self.dir / "t.html").read_text()
+        self.assertEqual(page.count("<svg"), 3)
+        self.assertNotRegex(page, r"(?i)https?:|<script|<link|nan|inf\b")
+        open_tags = []
+
+        class Parser(HTMLParser):
+            def handle_starttag(self, tag, attrs):
+                if tag != "meta":
+                    open_tags.append(tag)
+
+            def handle_endtag(self, tag):
+                assert open_tags.pop() == tag, tag
+
+            def handle_startendtag(self, tag, attrs):
+                pass
+
+        Parser().feed(page)
+        self.assertEqual(open_tags, [])
+
+
+class Study(Folder):
+    def rows(self):
+        """Of a copy: what a kill has left is for recsysd to clean up, not for this reader."""
+        (self.dir / "copy").mkdir(exist_ok=True)
+        for path in self.dir.glob("s.db*"):
+            shutil.copy(path, self.dir / "copy")
+        with sqlite3.connect(self.dir / "copy" / "s.db") as db:
+            return db.execute("SELECT number, parameters, value FROM trials ORDER BY number"
+                              ).fetchall()
+
+    def test_kill(self):
+        """Goal: killed again and again, a study ends as the one that was never stopped."""
+        command = ["--format", "movielens", "ml", "--protocol", "last-out", "--threads", "1",
+                   "--model", "als", "--set", "als.iterations=5", "--trials", "16", "--study"]
+        self.tune(*command, "whole.db")
+        for seen in (2, 5, 9):
+            process = subprocess.Popen([BINARY, "tune", *command, "s.db"], cwd=self.dir,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                       env=clean_env())
+            for line in process.stderr:
+                found = re.match(r"trial (\d+) of 16", line)
+                if found and int(found[1]) >= seen:
+                    process.send_signal(signal.SIGKILL)
+                    break
+            process.stderr.close()
+            process.wait()
+        kept = self.rows()
+        self.assertGreaterEqual(len(kept), 9)
+        done = self.tune(*command, "s.db")
+        self.assertEqual(len(re.findall(r"(?m)^trial \d+ of 16", done.stderr)), 16 - len(kept))
+        rows = self.rows()
+        self.assertEqual(rows[:len(kept)], kept)
+        with sqlite3.connect(self.dir / "whole.db") as db:
+            whole = db.execute("SELECT number, parameters, value FROM trials ORDER BY number"
+                               ).fetchall()
+        self.assertEqual(rows, whole)
+
+    def test_refused(self):
+        """Goal: a study of another family, protocol, data, metric, value or seed; a file that is no
+        study; a folder that is not there."""
+        base = ["--model", "popularity", "--trials", "2", "--study", "s.db"]
+        self.tune(*self.data, *base)
+        make_movielens(self.dir / "other")
+        ratings = self.dir / "other" / "ratings.csv"
+        lines = ratings.read_text().splitlines()
+        ratings.write_text("\n".join(lines[:-20]) + "\n")
+        other = ["--format", "movielens", "other", "--protocol", "last-out"]
+        (self.dir / "text.db").write_text("no study " * 1000)
+        run("import", "--db", "x.db", "--format", "movielens", "ml", cwd=self.dir)
+        rows = [
+            ([*self.data, *base, "--model", "als"], "model 'popularity', not 'als'"),
+            ([*self.data, *base, "--protocol", "next-item"],
+             "protocol 'last-out', not 'next-item'"),
+            ([*other, *base], "is a study of data '"),
+            ([*self.data, *base, "--metric", "hit@5"], "metric 'ndcg@10', not 'hit@5'"),
+            ([*self.data, *base, "--seed", "9"], "seed '1', not '9'"),
+            ([*self.data, *base, "--study", "text.db"], "text.db: is not a study"),
+            ([*self.data, *base, "--study", "x.db"], "is the database of a service, not a study"),
+            ([*self.data, *base, "--study", "none/s.db"], "none/s.db: cannot be made: No such"),
+            ([*self.data, *base, "--study", "/proc/s.db"], "/proc/s.db: cannot be made: "),
+            ([*self.data, *base, "--html", "none/t.html"], "cannot write none/t.html"),
+        ]
+        for args, says in rows:
+            with self.subTest(says=says):
+                done = self.tune(*args, code=1)
+                self.assertIn(says, done.stderr)
+        self.assertEqual(len(self.rows()), 2)
+
+
+class Refused(Folder):
+    def test_bad_input(self):
+        data = self.data
+        rows = [
+            ([*data, "--model", "alz"], 2, "did you mean 'als'?"),
+            ([*data, "--model", "als", "--set", "als.factor=3"], 2, "did you mean 'factors'?"),
+            ([*data, "--model", "als", "--set", "svd.factors=3"], 2, "'svd' is none of the models"),
+            ([*data, "--model", "als", "--set", "factors=3"], 2, "is not MODEL.NAME=VALUE"),
+            ([*data, "--model", "als", "--set", "als.factors=0"], 2, "factors"),
+            ([*data, "--model", "als", "--metric", "ndgc@10"], 2, "did you mean 'ndcg'?"),
+            ([*data, "--model", "als", "--metric", "novelty@10"], 2, "no measure of quality"),
+            ([*data, "--model", "als", "--metric", "ndcg"], 2, "is not NAME@K"),
+            ([*data, "--model", "als", "--trials", "0"], 2, "trials"),
+            ([*data, "--model", "als", "--trials", "10001"], 2, "trials"),
+            ([*data, "--model", "als", "--timeout", "-1"], 2, "timeout"),
+            ([*data, "--model", "als", "--protocol", "last-five", "--validation-last", "0"], 2,
+             "there is no validation part"),
+            ([*data, "--model", "random", "--set", "random.by=popularity"], 2,
+             "random: there is nothing to search"),
+            (["--model", "als"], 2, "tune: give --format FORMAT and the PATH"),
+            (["--format", "movielens", "--model", "als"], 2, "tune: give the PATH"),
+            ([*data, "--model", "als", "--on", "test"], 2, "--on is not a flag"),
+        ]
+        for args, code, says in rows:
+            with self.subTest(args=args[7:]):
+                self.assertIn(says, self.tune(*args, code=code).stderr)
+
+    def test_all_fail(self):
+        """Goal: where every trial fails the first reason is given."""
+        done = self.tune(*self.data, "--model", "als", "--set", "als.factors=2048", "--trials", "3",
+                         "--memory-mb", "1", code=2)
+        self.assertRegex(done.stderr, "als: all 3 trials failed; the first: .*memory")
+
+    def test_timeout(self):
+        """Goal: no trial is complete when the time is up at once."""
+        done = self.tune(*self.data, "--model", "als", "--set", "als.iterations=1000", "--set",
+                         "als.factors=512", "--timeout", "0.2", code=1)
+        self.assertRegex(done.stderr, "no trial was complete within 0.2 s; allow more time")
+
+
+if __name__ == "__main__":
+    unittest.main()
