@@ -507,6 +507,13 @@ static bool withdraw(struct rec_scheduler *scheduler, uint64_t id, struct rec_ru
 enum rec_status rec_scheduler_cancel(struct rec_scheduler *scheduler, uint64_t id,
                                      struct rec_error *err) {
     struct rec_run_row row;
+    enum rec_status st = rec_store_get_run(scheduler->store, id, &row, err);
+    if (st != REC_OK)
+        return st;
+    /* First, because for a moment after its row says that it has ended a job still runs here. */
+    if (row.finished_at != 0)
+        return rec_error_set(err, REC_CONFLICT, "job %llu has ended: %s", (unsigned long long)id,
+                             rec_run_state_text(row.state));
     pthread_mutex_lock(&scheduler->lock);
     bool running = scheduler->running && scheduler->now.row.id == id;
     if (running)
@@ -521,10 +528,5 @@ enum rec_status rec_scheduler_cancel(struct rec_scheduler *scheduler, uint64_t i
         count_ended(row.state);
         return rec_store_put_run(scheduler->store, &row, err);
     }
-
-    enum rec_status st = rec_store_get_run(scheduler->store, id, &row, err);
-    if (st != REC_OK)
-        return st;
-    return rec_error_set(err, REC_CONFLICT, "job %llu has ended: %s", (unsigned long long)id,
-                         rec_run_state_text(row.state));
+    return rec_error_set(err, REC_CONFLICT, "job %llu has just ended", (unsigned long long)id);
 }
