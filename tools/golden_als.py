@@ -6,54 +6,17 @@ matrices, numpy.linalg.solve, no trick that the C code uses).
 
     /usr/bin/python3 tools/golden_als.py > tests/families/golden_als.h
 
-Only the start is shared with the C code, and that is written again here: xoshiro256++ seeded
-through splitmix64, one stream an item, Box and Muller.
+Only the start is shared with the C code: the random numbers of golden_world.py, one stream an item.
 """
-import math
 import numpy as np
+from golden_world import (HISTORY, ITEMS, NEVER, Rng, USERS, cosine, events, head, lines, matrix, single,
+                          sums, world)
 
-USERS, ITEMS, FACTORS = 40, 25, 6
-SEED, ITERATIONS, ALPHA = 7, 4, 3.0
+FACTORS, SEED, ITERATIONS, ALPHA = 6, 7, 4, 3.0
 STANDARD = 1.0, 0.0, 0  # the defaults of the last three
 # name, regularization, unobserved, frequency_power, block
 CASES = [("as Hu et al.", 0.5, 1.0, 0.0, 0), ("as Rendle et al.", 0.02, 0.3, 1.0, 0),
          ("in blocks, the last one smaller", 0.1, 0.3, 0.75, 4)]
-NEVER = 24  # an item nobody touches
-WEIGHTS = [0.2, 0.3, 0.6, 1.0]
-MASK = (1 << 64) - 1
-
-
-def splitmix(state):
-    state = (state + 0x9E3779B97F4A7C15) & MASK
-    z = state
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return state, z ^ (z >> 31)
-
-
-class Rng:
-    def __init__(self, seed, stream):
-        _, mixed = splitmix(stream)
-        state = mixed ^ seed
-        self.s = []
-        for _ in range(4):
-            state, value = splitmix(state)
-            self.s.append(value)
-
-    def u64(self):
-        rotate = lambda x, k: ((x << k) | (x >> (64 - k))) & MASK
-        s = self.s
-        result = (rotate((s[0] + s[3]) & MASK, 23) + s[0]) & MASK
-        t = (s[1] << 17) & MASK
-        s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = rotate(s[3], 45)
-        return result
-
-    def normal(self):
-        u = ((self.u64() >> 11) + 1) * 2.0**-53
-        v = (self.u64() >> 11) * 2.0**-53
-        return np.float32(math.sqrt(-2 * math.log(u)) * math.cos(2 * math.pi * v))
 
 
 def start():
@@ -61,20 +24,8 @@ def start():
     y = np.zeros((ITEMS, FACTORS))
     for i in range(ITEMS):
         rng = Rng(SEED, i)
-        y[i] = [sigma * rng.normal() for _ in range(FACTORS)]
+        y[i] = [sigma * np.float32(rng.normal()) for _ in range(FACTORS)]
     return y
-
-
-def events():
-    """Some pairs repeat; some weigh nothing; nobody touches the last item."""
-    rng, rows = np.random.default_rng(1), []
-    for user in range(USERS):
-        for item in sorted(rng.choice(NEVER, size=int(rng.integers(1, 12)), replace=False)):
-            for _ in range(int(rng.integers(1, 3))):
-                rows.append((user, int(item), len(rows), WEIGHTS[rng.integers(len(WEIGHTS))]))
-        if user % 5 == 0:
-            rows.append((user, int(rng.integers(NEVER)), len(rows), 0.0))
-    return rows
 
 
 class Training:
@@ -116,33 +67,25 @@ class Training:
         return loss / c.sum()
 
 
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel()
+def member(name, values):
     print(f"     .{name} = {{")
-    for i in range(0, len(flat), per_line):
-        print("         " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
+    lines(values, indent=9)
     print("     },")
 
 
-def case(confidence, touched, history, name, regularization, unobserved, power, block):
+def case(confidence, touched, name, regularization, unobserved, power, block):
     training = Training(regularization, unobserved, power, block)
     x, y = np.zeros((USERS, FACTORS)), start()
     for _ in range(ITERATIONS):
         x = training.half(confidence, touched, y, x)
         y = training.half(confidence.T, touched.T, x, y)
 
-    hw = np.zeros(ITEMS)
-    for item, w in history:
-        if item < ITEMS:
-            hw[item] += np.float32(w)
+    hw = sums(HISTORY)
     A, b = training.system(ALPHA * hw, hw > 0, y)
     query = np.linalg.solve(A, b)
     inverse = np.linalg.inv(A)
-    shares = [[ALPHA * np.float32(w) * (y[j] @ inverse @ y[i]) if i < ITEMS else 0.0
-               for i, w in history] for j in range(ITEMS)]
-    norm = np.linalg.norm(y, axis=1)
-    cosine = np.array([[y[i] @ y[j] / (norm[i] * norm[j]) if norm[i] * norm[j] > 0 else 0.0
-                        for j in range(ITEMS)] for i in range(ITEMS)])
+    shares = [[ALPHA * single(w) * (y[j] @ inverse @ y[i]) if i < ITEMS else 0.0
+               for i, w in HISTORY] for j in range(ITEMS)]
 
     print(f'    {{.name = "{name}",')
     print(f'     .settings = {{"factors={FACTORS}", "iterations={ITERATIONS}", "alpha={ALPHA}",')
@@ -153,36 +96,22 @@ def case(confidence, touched, history, name, regularization, unobserved, power, 
         print(f'                  "unobserved={unobserved}", "frequency_power={power}", "block={block}"}},')
     print(f"     .condition = {training.worst:.17g},")
     print(f"     .loss = {training.loss(confidence, touched, x, y):.17g},")
-    array("item_factors", y)
-    array("gramian", y.T @ y)
-    array("query", query)
-    array("scores", y @ query)
-    array("shares", shares)
-    array("cosine", cosine)
+    member("item_factors", y)
+    member("gramian", y.T @ y)
+    member("query", query)
+    member("scores", y @ query)
+    member("shares", shares)
+    member("cosine", cosine(y))
     print("    },")
 
 
 def main():
     rows = events()
-    weight = np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        weight[user, item] += np.float32(w)
-    # A history with a repeat, an item nobody touched, one of weight 0 and one newer than the model.
-    history = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (20, 0.3),
-               (7, 0.2)]
-
-    print("/* Made by tools/golden_als.py; do not edit. */\n")
-    print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_FACTORS = {FACTORS},\n"
-          f"    GOLDEN_SEED = {SEED},\n    GOLDEN_ITERATIONS = {ITERATIONS},\n    GOLDEN_NEVER = {NEVER},\n"
-          f"    GOLDEN_EVENTS = {len(history)},\n}};\n")
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[GOLDEN_EVENTS] = {")
-    for n, (item, w) in enumerate(history):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("""};
-
+    weight = matrix(rows)
+    head("golden_als", USERS=USERS, ITEMS=ITEMS, FACTORS=FACTORS, SEED=SEED, ITERATIONS=ITERATIONS,
+         NEVER=NEVER, EVENTS=len(HISTORY))
+    world(rows, HISTORY)
+    print("""\
 struct golden_case {
     const char *name, *settings[7];
     double condition; /* the worst of any system solved on the way */
@@ -196,7 +125,7 @@ struct golden_case {
 
 static const struct golden_case golden_cases[] = {""")
     for settings in CASES:
-        case(ALPHA * weight, weight > 0, history, *settings)
+        case(ALPHA * weight, weight > 0, *settings)
     print("};")
 
 

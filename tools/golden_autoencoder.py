@@ -5,12 +5,12 @@ then the answer to a history.
 
     /usr/bin/python3 tools/golden_autoencoder.py > tests/families/golden_autoencoder.h
 
-Only random numbers are shared with the C code, and those are written again here: xoshiro256++ seeded
-through splitmix64, and the hashes of golden_nn.py.
+Only random numbers are shared with the C code: those of golden_world.py and the hashes of golden_nn.py.
 """
 import math
 import numpy as np
-from golden_nn import GOLDEN, MASK, array, key_of, mask_at, mix, multinomial, bce, normals
+from golden_nn import bce, key_of, mask_at, multinomial, normals
+from golden_world import Rng, array, cosine, head, world
 
 USERS, ITEMS, HIDDEN, CODE = 30, 17, 6, 4
 SEED, EPOCHS, BATCH, RATE, DECAY, DROPOUT = 5, 4, 8, 0.01, 0.001, 0.4
@@ -19,36 +19,6 @@ NEVER = 16  # an item nobody has
 BETA1, BETA2, EPSILON = float(np.float32(0.9)), float(np.float32(0.999)), float(np.float32(1e-8))
 # Repeats, an item nobody has, one of weight 0, one newer than the model.
 HISTORY = [(3, 1.0), (7, 0.25), (3, 0.5), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (15, 0.25), (7, 0.25)]
-
-
-class Rng:
-    def __init__(self, seed, stream):
-        state = mix((stream + GOLDEN) & MASK) ^ seed
-        self.s = []
-        for _ in range(4):
-            state = (state + GOLDEN) & MASK
-            self.s.append(mix(state))
-
-    def u64(self):
-        rotate = lambda x, k: ((x << k) | (x >> (64 - k))) & MASK
-        s = self.s
-        result = (rotate((s[0] + s[3]) & MASK, 23) + s[0]) & MASK
-        t = (s[1] << 17) & MASK
-        s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = rotate(s[3], 45)
-        return result
-
-    def normal(self):
-        u = ((self.u64() >> 11) + 1) * 2.0**-53
-        v = (self.u64() >> 11) * 2.0**-53
-        return math.sqrt(-2 * math.log(u)) * math.cos(2 * math.pi * v)
-
-    def below(self, bound):
-        product = (self.u64() >> 32) * bound
-        while product % 2**32 < 2**32 % bound:
-            product = (self.u64() >> 32) * bound
-        return product >> 32
 
 
 def events():
@@ -169,33 +139,23 @@ def told(net):
 def case(name, rows, *kind):
     net, loss = train(rows, *kind)
     query = net.answer(told(net))
-    E = net.W["output"][:, :HIDDEN]
-    E = E / np.linalg.norm(E, axis=1, keepdims=True)
     for tensor in ("input", "encoder", "decoder", "output"):
         array(f"{name}_{tensor}", net.W[tensor])
     array(f"{name}_query", query)
     array(f"{name}_scores", net.W["output"] @ query)
-    array(f"{name}_cosine", E @ E.T)
+    array(f"{name}_cosine", cosine(net.W["output"][:, :HIDDEN]))
     array(f"{name}_loss", [loss])
 
 
 def main():
     rows = events()
-    print("/* Made by tools/golden_autoencoder.py; do not edit. */\n")
-    print(f"enum {{ GOLDEN_USERS = {USERS}, GOLDEN_ITEMS = {ITEMS}, GOLDEN_SEED = {SEED}, "
-          f"GOLDEN_WIDTH = {HIDDEN + 1} }};\n")
+    head("golden_autoencoder", USERS=USERS, ITEMS=ITEMS, SEED=SEED, WIDTH=HIDDEN + 1)
     print(f'#define GOLDEN_PARAMETERS "hidden={HIDDEN} code={CODE} epochs={EPOCHS} batch={BATCH} '
           f'learning_rate={RATE} regularization={DECAY} dropout={DROPOUT} recency={RECENCY} early_stop=0 "')
     print(f'#define GOLDEN_VAE "beta={BETA} anneal_epochs={ANNEAL}"')
     print(f'#define GOLDEN_BCE "loss=bce negative_weight={NEGATIVE} activation=relu"')
     print('#define GOLDEN_MULTINOMIAL "loss=multinomial activation=tanh"\n')
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, weight in rows:
-        print(f"    {{{user}, {item}, {time}, {weight}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, weight) in enumerate(HISTORY):
-        print(f"    {{{item}, {weight}f, {n}}},")
-    print("};\n")
+    world(rows, HISTORY)
     case("vae", rows, True, False, True)
     case("bce", rows, False, True, False)
     case("dae", rows, False, False, True)

@@ -5,18 +5,13 @@ of Koren, Bell and Volinsky in double precision.
 
     /usr/bin/python3 tools/golden_biased_mf.py > tests/families/golden_biased_mf.h
 
-Training visits pairs and draws zeros by the random numbers of golden_bpr.py, which are imported.
+Training visits pairs and draws zeros as golden_bpr.py does.
 """
 import math
-import pathlib
 import numpy as np
+from golden_bpr import FACTORS, GROUP, SEED, SIGMA, TRIES, shuffle, start, visits
+from golden_world import HISTORY, ITEMS, Rng, USERS, array, cosine, events, head, single, world
 
-path = pathlib.Path(__file__).with_name("golden_bpr.py")
-source = path.read_text().rsplit("\nmain()", 1)[0]  # its parts, without writing its file
-bpr = {}
-exec(compile(source, str(path), "exec"), bpr)
-Rng, start, USERS, ITEMS, FACTORS = (bpr[n] for n in ("Rng", "start", "USERS", "ITEMS", "FACTORS"))
-SEED, SIGMA, GROUP, TRIES, HISTORY, array = (bpr[n] for n in ("SEED", "SIGMA", "GROUP", "TRIES", "HISTORY", "array"))
 ZEROS, EPOCHS, REG, BIAS, RECENCY = 2, 6, 0.02, 0.01, 3.0
 CASES = [("sgd", 0.1), ("adam", 0.01)]
 
@@ -42,16 +37,8 @@ class Row:
 
 
 def train(rows, optimizer, rate):
-    weight = np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        weight[user, item] += np.float32(w)
-    weight = np.minimum(weight, 1)
-    pairs = [(u, i) for u in range(USERS) for i in range(ITEMS) if weight[u, i] > 0]
+    weight, pairs = visits(rows)
     mean = sum(weight[p] for p in pairs) / len(pairs) / (1 + ZEROS)
-    rng = Rng(SEED, 1 << 63)
-    for i in range(len(pairs), 1, -1):
-        j = rng.u64() % i
-        pairs[i - 1], pairs[j] = pairs[j], pairs[i - 1]
     X = [Row(r, optimizer) for r in start(USERS, 1)]
     Y = [Row(r, optimizer) for r in start(ITEMS, 0)]
 
@@ -65,10 +52,7 @@ def train(rows, optimizer, rate):
     order, loss = list(range(ITEMS)), 0
     for epoch in range(EPOCHS):
         now = rate * (1 - 0.5 * epoch / EPOCHS)  # decay
-        rng = Rng(SEED, 1 << 62 | epoch)
-        for i in range(ITEMS, 1, -1):
-            j = rng.below(i)
-            order[i - 1], order[j] = order[j], order[i - 1]
+        shuffle(order, Rng(SEED, 1 << 62 | epoch).below)
         rng, errors = Rng(SEED, epoch << 16), []
         for begin in range(0, len(pairs), GROUP):
             group, drawn = pairs[begin:begin + GROUP], []
@@ -91,7 +75,7 @@ def train(rows, optimizer, rate):
 def answer(Y, mean):
     """The user that minimises the expected loss, by numpy's solver; and the terms of the score."""
     b, Q = Y[:, FACTORS], np.append(Y[:, :FACTORS], np.ones((ITEMS, 1)), axis=1)
-    says = [(e, i, float(np.float32(w))) for e, (i, w) in enumerate(HISTORY) if i < ITEMS and w > 0]
+    says = [(e, i, single(w)) for e, (i, w) in enumerate(HISTORY) if i < ITEMS and w > 0]
     c = [math.exp(-(len(says) - 1 - n) / RECENCY) for n in range(len(says))]
     C = sum(c)
     A = C * ZEROS / ITEMS * Q.T @ Q + C * (1 + ZEROS) * np.diag([REG] * FACTORS + [BIAS])
@@ -111,30 +95,21 @@ def answer(Y, mean):
 
 
 def main():
-    rows = bpr["events"]()
+    rows = events()
     out = {n: [] for n in ("mean", "loss", "item_factors", "query", "scores", "shares", "cosine")}
     for optimizer, rate in CASES:
         Y, mean, loss = train(rows, optimizer, rate)
         query, shares = answer(Y, mean)
-        y = Y[:, :FACTORS]
-        norm = np.linalg.norm(y, axis=1)
         for name, value in (("mean", mean), ("loss", loss), ("item_factors", Y), ("query", query), ("scores", Y @ query),
-                            ("shares", shares), ("cosine", (y @ y.T) / norm / norm[:, None])):
+                            ("shares", shares), ("cosine", cosine(Y[:, :FACTORS]))):
             out[name].append(value)
-    print("/* Made by tools/golden_biased_mf.py; do not edit. */\n")
-    print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_FACTORS = {FACTORS},\n"
-          f"    GOLDEN_SEED = {SEED},\n    GOLDEN_CASES = {len(CASES)},\n}};\n")
+    head("golden_biased_mf", USERS=USERS, ITEMS=ITEMS, FACTORS=FACTORS, SEED=SEED, CASES=len(CASES))
     print("static const char *const golden_parameters[] = {")
     for optimizer, rate in CASES:
         print(f'    "factors={FACTORS} epochs={EPOCHS} optimizer={optimizer} learning_rate={rate} decay=0.5 "\n'
               f'    "regularization={REG} bias_regularization={BIAS} zeros={ZEROS} sigma={SIGMA} recency={RECENCY}",')
-    print("};\n\nstatic const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, w) in enumerate(HISTORY):
-        print(f"    {{{item}, {w}f, {n}}},")
     print("};\n")
+    world(rows, HISTORY)
     for name, values in out.items():
         array("golden_" + name, values)
 

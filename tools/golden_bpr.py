@@ -5,75 +5,18 @@ scores and likeness, from the equations of Rendle et al. in double precision.
     /usr/bin/python3 tools/golden_bpr.py > tests/families/golden_bpr.h
 
 What cannot follow from the paper is shared with the C code and written again here: the random
-numbers (xoshiro256++ seeded through splitmix64, Lemire, Box and Muller) and in which order they are
-used. The world is small enough for one block, so pairs are visited in their shuffled order.
+numbers (golden_world.py) and in which order they are used. The world is small enough for one block,
+so pairs are visited in their shuffled order. Also imported by golden_biased_mf.py.
 """
 import math
 import numpy as np
+from golden_world import (HISTORY, ITEMS, Rng, USERS, array, cosine, events, head, matrix, number, single,
+                          world)
 
-USERS, ITEMS, FACTORS = 40, 25, 6
+FACTORS = 6
 SEED, EPOCHS, RATE, USER, POSITIVE, NEGATIVE, SIGMA, CANDIDATES = 7, 6, 0.1, 0.02, 0.01, 0.005, 0.5, 2
 FOLD_RATE, FOLD_STEPS, PASSES_MIN, PASSES_MAX = 0.2, 1000, 4, 50
 GROUP, TRIES, FOLD_TRIES = 16, 16, 8
-NEVER = 24  # an item nobody touches
-WEIGHTS = [0.2, 0.3, 0.6, 1.0]
-# A history with a repeat, an item nobody touched, one of weight 0 and one newer than the model.
-HISTORY = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (20, 0.3),
-           (7, 0.2)]
-MASK = (1 << 64) - 1
-
-
-def splitmix(state):
-    state = (state + 0x9E3779B97F4A7C15) & MASK
-    z = state
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return state, z ^ (z >> 31)
-
-
-class Rng:
-    def __init__(self, seed, stream):
-        _, mixed = splitmix(stream)
-        state = mixed ^ seed
-        self.s = []
-        for _ in range(4):
-            state, value = splitmix(state)
-            self.s.append(value)
-
-    def u64(self):
-        rotate = lambda x, k: ((x << k) | (x >> (64 - k))) & MASK
-        s = self.s
-        result = (rotate((s[0] + s[3]) & MASK, 23) + s[0]) & MASK
-        t = (s[1] << 17) & MASK
-        s[2] ^= s[0]; s[3] ^= s[1]; s[1] ^= s[2]; s[0] ^= s[3]
-        s[2] ^= t
-        s[3] = rotate(s[3], 45)
-        return result
-
-    def below(self, bound):
-        product = (self.u64() >> 32) * bound
-        if product & 0xFFFFFFFF < bound:
-            biased = (2**32 - bound) % bound
-            while product & 0xFFFFFFFF < biased:
-                product = (self.u64() >> 32) * bound
-        return product >> 32
-
-    def normal(self):
-        u = ((self.u64() >> 11) + 1) * 2.0**-53
-        v = (self.u64() >> 11) * 2.0**-53
-        return math.sqrt(-2 * math.log(u)) * math.cos(2 * math.pi * v)
-
-
-def events():
-    """Some pairs repeat; some weigh nothing; nobody touches the last item."""
-    rng, rows = np.random.default_rng(1), []
-    for user in range(USERS):
-        for item in sorted(rng.choice(NEVER, size=int(rng.integers(1, 12)), replace=False)):
-            for _ in range(int(rng.integers(1, 3))):
-                rows.append((user, int(item), len(rows), WEIGHTS[rng.integers(len(WEIGHTS))]))
-        if user % 5 == 0:
-            rows.append((user, int(rng.integers(NEVER)), len(rows), 0.0))
-    return rows
 
 
 def start(count, side):
@@ -88,24 +31,27 @@ def sigmoid(z):
     return 1 / (1 + math.exp(-z))
 
 
-def train(rows):
-    weight = np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        weight[user, item] += np.float32(w)
-    weight = np.minimum(weight, 1)
+def shuffle(order, below):
+    for i in range(len(order), 1, -1):
+        j = below(i)
+        order[i - 1], order[j] = order[j], order[i - 1]
+
+
+def visits(rows):
+    """What weighs at most 1, and the pairs that weigh something in the order they are visited."""
+    weight = np.minimum(matrix(rows), 1)
     pairs = [(u, i) for u in range(USERS) for i in range(ITEMS) if weight[u, i] > 0]
     rng = Rng(SEED, 1 << 63)
-    for i in range(len(pairs), 1, -1):
-        j = rng.u64() % i
-        pairs[i - 1], pairs[j] = pairs[j], pairs[i - 1]
+    shuffle(pairs, lambda bound: rng.u64() % bound)
+    return weight, pairs
 
+
+def train(rows):
+    weight, pairs = visits(rows)
     X, Y, order = start(USERS, 1), start(ITEMS, 0), list(range(ITEMS))
     X[:, FACTORS] = 1
     for epoch in range(EPOCHS):
-        rng = Rng(SEED, 1 << 62 | epoch)
-        for i in range(ITEMS, 1, -1):
-            j = rng.below(i)
-            order[i - 1], order[j] = order[j], order[i - 1]
+        shuffle(order, Rng(SEED, 1 << 62 | epoch).below)
         rng, loss = Rng(SEED, epoch << 16), 0.0
         for begin in range(0, len(pairs), GROUP):
             group = pairs[begin:begin + GROUP]
@@ -154,43 +100,26 @@ def answer(Y):
             if not found:
                 continue
             j = found[int(np.argmax([x @ Y[f] for f in found]))]
-            step = rate * min(float(np.float32(w)), 1) * sigmoid(-(x @ (Y[i] - Y[j])))
+            step = rate * min(single(w), 1) * sigmoid(-(x @ (Y[i] - Y[j])))
             x[:FACTORS] += (step * (Y[i] - Y[j]) - rate * USER * x)[:FACTORS]
     return x
-
-
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
 
 
 def main():
     rows = events()
     Y, loss = train(rows)
     x = answer(Y)
-    y = Y[:, :FACTORS]
-    norm = np.linalg.norm(y, axis=1)
-    print("/* Made by tools/golden_bpr.py; do not edit. */\n")
-    print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_FACTORS = {FACTORS},\n    GOLDEN_SEED = {SEED},\n}};\n")
+    head("golden_bpr", USERS=USERS, ITEMS=ITEMS, FACTORS=FACTORS, SEED=SEED)
     print(f'#define GOLDEN_PARAMETERS \\\n    "factors={FACTORS} epochs={EPOCHS} learning_rate={RATE} decay=0 user_regularization={USER} " \\\n'
           f'    "positive_regularization={POSITIVE} negative_regularization={NEGATIVE} sigma={SIGMA} " \\\n'
           f'    "candidates={CANDIDATES} negatives=uniform"\n')
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, w) in enumerate(HISTORY):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
-    print("/* the mean of -ln σ over the last epoch, each pair before its step */")
-    print(f"static const double golden_loss = {loss:.17g};\n")
+    world(rows, HISTORY)
+    number("golden_loss", loss, "the mean of -ln σ over the last epoch, each pair before its step")
     array("golden_item_factors", Y)
     array("golden_query", x)
     array("golden_scores", Y @ x)
-    array("golden_cosine", (y @ y.T) / norm / norm[:, None])
+    array("golden_cosine", cosine(Y[:, :FACTORS]))
 
 
-main()
+if __name__ == "__main__":
+    main()

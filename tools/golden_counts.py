@@ -4,24 +4,20 @@ blend must compute, in numpy double precision, written from the formulas alone.
 
     /usr/bin/python3 tools/golden_counts.py > tests/families/golden_counts.h
 
-random shares its hash (splitmix64) with the C code; it is written again here.
+random shares its hash (splitmix64) with the C code.
 """
 import math
 import numpy as np
+from golden_world import GOLDEN, MASK, WEIGHTS, array, head, mix, single, world
 
 USERS, ITEMS, SEED = 30, 20, 7
 NEVER = 19  # an item nobody touches
 HALF_LIFE, RECENCY, DAY = 3.0, 2.0, 86400
-WEIGHTS = [0.2, 0.3, 0.6, 1.0]
 BLEND = [0.75, 0.25]  # personal-popularity, popularity
-MASK = (1 << 64) - 1
 
 
 def mixed(x):
-    x = (x + 0x9E3779B97F4A7C15) & MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
-    return x ^ (x >> 31)
+    return mix((x + GOLDEN) & MASK)
 
 
 def events():
@@ -39,16 +35,8 @@ def lot(user):
     return np.array([((mixed((key + i) & MASK) >> 12) + 0.5) * 2.0**-52 for i in range(ITEMS)])
 
 
-def array(name, values, per_line=5):
-    flat = np.asarray(values, dtype=float).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
-
-
 def personal(history, p, recency):
-    says = [(i, float(np.float32(w))) for i, w in history if i < ITEMS and w > 0]
+    says = [(i, single(w)) for i, w in history if i < ITEMS and w > 0]
     own, event = np.zeros(ITEMS), []
     for n, (i, w) in enumerate(says):
         decayed = w * max(math.exp(-(len(says) - 1 - n) / recency), 1e-6) if recency else w
@@ -73,7 +61,7 @@ def main():
     newest = max(t for _, _, t, w in rows if w > 0)
     plain, decayed = np.zeros(ITEMS), np.zeros(ITEMS)
     for _, item, t, w in rows:
-        w = float(np.float32(w))
+        w = single(w)
         plain[item] += w
         if w > 0:
             decayed[item] += w * 2 ** (-(newest - t) / (DAY * HALF_LIFE))
@@ -85,19 +73,12 @@ def main():
     spreads = [m / m.std() for m in members]
     factor = BLEND[0] / own.std() * np.exp(np.clip(BLEND[1] * spreads[1], None, 6 * BLEND[1]))
 
-    print("/* Made by tools/golden_counts.py; do not edit. */\n")
-    print(f"enum {{ GOLDEN_USERS = {USERS}, GOLDEN_ITEMS = {ITEMS}, GOLDEN_SEED = {SEED}, GOLDEN_LOT_USER = 5 }};\n")
+    head("golden_counts", USERS=USERS, ITEMS=ITEMS, SEED=SEED, LOT_USER=5)
     print(f'#define GOLDEN_HALF_LIFE "half_life_days={HALF_LIFE:g}"')
     print(f'#define GOLDEN_RECENCY "recency={RECENCY:g}"')
     print(f'#define GOLDEN_BLEND "second=popularity weights=given first_weight={BLEND[0]} second_weight={BLEND[1]}"')
     print(f'#define GOLDEN_PRODUCT "combine=product first.recency={RECENCY:g} " GOLDEN_BLEND\n')
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, w) in enumerate(history):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
+    world(rows, history)
     array("golden_popularity", plain)
     array("golden_decayed", decayed)
     u = lot(5)

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Numbers of the ease family, computed from the paper in double precision with numpy, as
 tests/families/golden_ease.h:
 
@@ -6,25 +7,10 @@ tests/families/golden_ease.h:
 Steck 2019, equation 8, by a dense inverse; shares and likeness from it entry by entry. Nothing
 here knows how the C code is written."""
 import math
-
 import numpy as np
+from golden_world import USERS, array, events, head, matrix, single, world
 
-USERS, ITEMS, NEVER, LAMBDA, RECENCY, DENSITY = 40, 19, 18, 3.5, 4.0, 0.3
-WEIGHTS = [0.2, 0.3, 0.6, 1.0]
-
-
-def events():
-    """Some pairs repeat; some weigh nothing; nobody touches the last item."""
-    rng, rows = np.random.default_rng(5), []
-    for user in range(USERS):
-        for item in sorted(rng.choice(NEVER, size=int(rng.integers(1, 9)), replace=False)):
-            for _ in range(int(rng.integers(1, 3))):
-                rows.append((user, int(item), len(rows), WEIGHTS[rng.integers(len(WEIGHTS))]))
-        if user % 5 == 0:
-            rows.append((user, int(rng.integers(NEVER)), len(rows), 0.0))
-    return rows
-
-
+ITEMS, NEVER, LAMBDA, RECENCY, DENSITY = 19, 18, 3.5, 4.0, 0.3
 # A repeat, an item nobody touched, one of weight 0, one newer than the model.
 HISTORY = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (2, 0.3), (7, 0.2)]
 
@@ -50,7 +36,7 @@ def event_weights(binary, recency):
         if binary:
             w = 0.0 if item in taken else 1.0
             taken.add(item)
-        out[e] = float(np.float32(w)) * decay if item != NEVER else 0.0
+        out[e] = single(w) * decay if item != NEVER else 0.0
     return out
 
 
@@ -67,21 +53,13 @@ def keep_largest(P, B):
     return kept
 
 
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel() + 0.0  # no minus zero
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
-
-
 def case(label, name, X, binary, recency, density):
     P, B, cond = solve(X)
     if density < 1:
         B = keep_largest(P, B)
     w = event_weights(binary, recency)
     shares = np.array([[w[e] * B[i, j] if i < ITEMS else 0.0 for e, (i, _) in enumerate(HISTORY)]
-                       for j in range(ITEMS)])
+                       for j in range(ITEMS)]) + 0.0  # no minus zero
     scale = np.sqrt(np.diag(P))
     array(f"{label}_scores", shares.sum(1))
     array(f"{label}_shares", shares)
@@ -93,20 +71,10 @@ def case(label, name, X, binary, recency, density):
 
 
 def main():
-    rows = events()
-    X = np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        X[user, item] += np.float32(w)
-    print("/* Made by tools/golden_ease.py; do not edit. */\n")
-    print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n"
-          f"    GOLDEN_EVENTS = {len(HISTORY)},\n}};\n")
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[GOLDEN_EVENTS] = {")
-    for n, (item, w) in enumerate(HISTORY):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
+    rows = events(seed=5, never=NEVER, most=8)
+    X = matrix(rows, USERS, ITEMS)
+    head("golden_ease", USERS=USERS, ITEMS=ITEMS, EVENTS=len(HISTORY))
+    world(rows, HISTORY)
     binary = (X > 0).astype(float)
     cases = [
         case("weights", "weights", X, False, 0.0, 1.0),

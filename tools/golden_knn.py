@@ -6,7 +6,7 @@ the largest of each row. Where the n-th and the next are closer than float can t
     /usr/bin/python3 tools/golden_knn.py > tests/families/golden_knn.h
 """
 import numpy as np
-
+from golden_world import array, head, matrix, single, texts, world
 
 USERS, ITEMS = 30, 16
 NEVER = 15  # an item nobody touches
@@ -36,10 +36,6 @@ def events():
         if user % 5 == 0:
             rows.append((user, int(rng.integers(NEVER)), len(rows), 0.0))
     return rows
-
-
-def single(x):
-    return float(np.float32(x))
 
 
 class Weighting:
@@ -107,34 +103,11 @@ def user_scores(X, told, kind, n, shrinkage, exponent):
     return s @ X, shares.T
 
 
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
-
-
-def texts(name, values):
-    print(f"static const char *const {name}[{len(values)}] = {{")
-    for value in values:
-        print(f'    "{value}",')
-    print("};\n")
-
-
 def main():
-    rows, X = events(), np.zeros((USERS, ITEMS))
-    for user, item, _, w in rows:
-        X[user, item] += single(w)
-    print("/* Made by tools/golden_knn.py; do not edit. */\n")
-    print(f"enum {{ GOLDEN_USERS = {USERS}, GOLDEN_ITEMS = {ITEMS} }};\n")
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for row in rows:
-        print("    {%d, %d, %d, %sf}," % row)
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, w) in enumerate(HISTORY):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
+    rows = events()
+    X = matrix(rows, USERS, ITEMS)
+    head("golden_knn", USERS=USERS, ITEMS=ITEMS)
+    world(rows, HISTORY)
 
     names, matrices, scores = [], [], []
     for n, (kind, neighbors, shrinkage, a, b) in enumerate(ITEM_CASES):

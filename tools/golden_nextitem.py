@@ -7,6 +7,7 @@ numpy (no sum over pairs, no table, no cut-off, none of the tricks that the C co
     /usr/bin/python3 tools/golden_nextitem.py > tests/families/golden_nextitem.h
 """
 import numpy as np
+from golden_world import array, head, number, single, world
 
 USERS, ITEMS = 40, 25
 NEVER = 20  # an item nobody has an event with
@@ -31,7 +32,7 @@ def histories(rows):
     out = [[] for _ in range(USERS)]
     for user, item, _, weight in rows:
         if weight > 0:
-            out[user].append((item, float(np.float32(weight))))
+            out[user].append((item, single(weight)))
     return out
 
 
@@ -45,14 +46,6 @@ def faded(events, tau):
 
 def inputs(past):
     return np.concatenate([faded(past[::-1], tau) for tau in TAUS])
-
-
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
 
 
 def main():
@@ -75,32 +68,24 @@ def main():
     history = [(3, 1.0), (7, 0.2), (3, 0.6), (NEVER, 1.0), (11, 0.0), (ITEMS + 2, 1.0), (19, 0.3),
                (7, 0.2), (8, 1.0)]
     says = [e for e, (item, w) in enumerate(history) if item < ITEMS and item != NEVER and w > 0]
-    past = [(history[e][0], float(np.float32(history[e][1]))) for e in says]
+    past = [(history[e][0], single(history[e][1])) for e in says]
     scores = inputs(past) @ B
     shares = np.zeros((ITEMS, len(history)))
     for rank, e in enumerate(reversed(says)):
-        item, weight = history[e][0], float(np.float32(history[e][1]))
+        item, weight = history[e][0], single(history[e][1])
         for a, tau in enumerate(TAUS):
             shares[:, e] += weight * np.exp(-rank / tau) * B[a * ITEMS + item]
     follows = B.reshape(len(TAUS), ITEMS, ITEMS).sum(axis=0)
     used = [i for i in range(ITEMS) if i != NEVER]
     weight = B.reshape(len(TAUS), ITEMS, ITEMS)[:, used][:, :, used]
 
-    print("/* Made by tools/golden_nextitem.py; do not edit. */\n")
-    print(f"enum {{\n    GOLDEN_USERS = {USERS},\n    GOLDEN_ITEMS = {ITEMS},\n    GOLDEN_NEVER = {NEVER},\n"
-          f"    GOLDEN_USED = {len(used)},\n    GOLDEN_SCALES = {len(TAUS)},\n    GOLDEN_CUTS = {len(S)},\n}};\n")
+    head("golden_nextitem", USERS=USERS, ITEMS=ITEMS, NEVER=NEVER, USED=len(used), SCALES=len(TAUS),
+         CUTS=len(S))
     print("#define GOLDEN_PARAMETERS \\\n    \"" + " ".join(f"tau{a + 1}={tau}" for a, tau in enumerate(TAUS)) +
           f" target_tau={TARGET_TAU} \" \\\n    \"regularization={REGULARIZATION} user_power={USER_POWER} \" \\\n"
           f"    \"popularity_power={POPULARITY_POWER}\"\n")
-    print("static const struct rec_dataset_row golden_rows[] = {")
-    for user, item, time, w in rows:
-        print(f"    {{{user}, {item}, {time}, {w}f}},")
-    print("};\n\nstatic const struct rec_event golden_history[] = {")
-    for n, (item, w) in enumerate(history):
-        print(f"    {{{item}, {w}f, {n}}},")
-    print("};\n")
-    print("/* of the system that was solved */")
-    print(f"static const double golden_condition = {np.linalg.cond(A):.17g};\n")
+    world(rows, history)
+    number("golden_condition", np.linalg.cond(A), "of the system that was solved")
     array("golden_weight", weight)
     array("golden_scores", scores)
     array("golden_shares", shares)

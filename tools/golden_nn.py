@@ -9,19 +9,13 @@ written again here. Also imported by golden_autoencoder.py.
 """
 import math
 import numpy as np
+from golden_world import GOLDEN, MASK, array, mix
 
 ROWS, ITEMS, HIDDEN, CODE = 4, 12, 5, 3
 SEED, STEP, DROPOUT, BETA, NEGATIVE = 11, 3, 0.25, 0.3, 0.05
-MASK, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15
 # item, value of each row; an item may come twice.
 BATCH = [[(1, 0.5), (7, -1.0)], [], [(7, 2.0), (0, 0.25), (7, 0.5)], [(11, 1.0)]]
 TARGETS = [[(0, 1.0), (5, 0.5)], [(3, 2.0)], [], [(2, 1.0), (3, 1.0), (11, 0.25)]]
-
-
-def mix(z):
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
 
 
 def key_of(seed, step, layer):
@@ -72,14 +66,6 @@ def bce(z, T, negative):
     p = 1 / (1 + np.exp(-z))
     loss = np.where(T > 0, -T * np.log(p), -negative * np.log(1 - p)).sum()
     return loss, np.where(T > 0, T * (p - 1), negative * p)
-
-
-def array(name, values, per_line=5):
-    flat = np.asarray(values).ravel()
-    print(f"static const double {name}[{len(flat)}] = {{")
-    for i in range(0, len(flat), per_line):
-        print("    " + ", ".join(f"{v:.10g}" for v in flat[i:i + per_line]) + ",")
-    print("};\n")
 
 
 def entries(name, rows):

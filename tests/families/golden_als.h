@@ -97,7 +97,7 @@ static const struct rec_dataset_row golden_rows[] = {
     {39, 1, 332, 1.0f},  {39, 1, 333, 0.3f},  {39, 19, 334, 0.2f}, {39, 19, 335, 0.2f},
 };
 
-static const struct rec_event golden_history[GOLDEN_EVENTS] = {
+static const struct rec_event golden_history[] = {
     {3, 1.0f, 0},  {7, 0.2f, 1},  {3, 0.6f, 2},  {24, 1.0f, 3},
     {11, 0.0f, 4}, {27, 1.0f, 5}, {20, 0.3f, 6}, {7, 0.2f, 7},
 };

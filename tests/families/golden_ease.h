@@ -1,10 +1,6 @@
 /* Made by tools/golden_ease.py; do not edit. */
 
-enum {
-    GOLDEN_USERS = 40,
-    GOLDEN_ITEMS = 19,
-    GOLDEN_EVENTS = 8,
-};
+enum { GOLDEN_USERS = 40, GOLDEN_ITEMS = 19, GOLDEN_EVENTS = 8 };
 
 static const struct rec_dataset_row golden_rows[] = {
     {0, 0, 0, 0.3f},     {0, 0, 1, 0.2f},     {0, 7, 2, 0.2f},     {0, 8, 3, 0.2f},
@@ -77,7 +73,7 @@ static const struct rec_dataset_row golden_rows[] = {
     {39, 3, 268, 0.3f},  {39, 3, 269, 0.2f},  {39, 5, 270, 0.3f},  {39, 12, 271, 0.3f},
 };
 
-static const struct rec_event golden_history[GOLDEN_EVENTS] = {
+static const struct rec_event golden_history[] = {
     {3, 1.0f, 0},  {7, 0.2f, 1},  {3, 0.6f, 2}, {18, 1.0f, 3},
     {11, 0.0f, 4}, {21, 1.0f, 5}, {2, 0.3f, 6}, {7, 0.2f, 7},
 };

@@ -64,7 +64,7 @@ static const struct rec_event golden_history[] = {
     {18, 1.0f, 5}, {12, 0.3f, 6}, {7, 0.2f, 7}, {14, 1.7f, 8},
 };
 
-static const char *const golden_item_parameters[6] = {
+static const char *const golden_item_parameters[] = {
     "weighting=none k1=1.5 b=0.6 neighbors=15 shrinkage=0 from_exponent=0.5 to_exponent=0.5 "
     "recency=0",
     "weighting=none k1=1.5 b=0.6 neighbors=3 shrinkage=2.5 from_exponent=0.5 to_exponent=0.5 "
@@ -1716,7 +1716,7 @@ static const double golden_item_scores[96] = {
     0,
 };
 
-static const char *const golden_user_parameters[5] = {
+static const char *const golden_user_parameters[] = {
     "weighting=none k1=0.9 b=0.4 neighbors=100 shrinkage=0 exponent=0.5 recency=0",
     "weighting=none k1=0.9 b=0.4 neighbors=4 shrinkage=3 exponent=0.5 recency=3.0",
     "weighting=tf-idf k1=0.9 b=0.4 neighbors=6 shrinkage=0 exponent=0.5 recency=0",
