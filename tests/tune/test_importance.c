@@ -24,10 +24,10 @@ static const struct rec_family made = {
 enum { TRIALS = 60 };
 
 /* Values as `of` says, from places that are drawn. */
-static void draw(const struct rec_tune_space *space, struct rec_tune_trial *trials,
+static void draw(const struct rec_tune_space *space, struct rec_tune_trial *trials, uint64_t seed,
                  double (*of)(const double *unit)) {
     struct rec_rng rng;
-    rec_rng_init(&rng, 11, 0);
+    rec_rng_init(&rng, seed, 0);
     for (uint32_t t = 0; t < TRIALS; t++) {
         double unit[DIMS];
         trials[t] = (struct rec_tune_trial){.number = t};
@@ -75,12 +75,28 @@ static void test_shares(void **state) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct rec_tune_trial trials[TRIALS];
         double shares[DIMS];
-        draw(&space, trials, rows[i].of);
+        draw(&space, trials, 11, rows[i].of);
         must(rec_tune_importance(&space, trials, TRIALS, shares, &err), &err);
         for (size_t d = 0; d < DIMS; d++)
             if (shares[d] < rows[i].low[d] || shares[d] > rows[i].high[d])
                 fail_msg("row '%s': %s has %.3f", rows[i].name, table[d].name, shares[d]);
     }
+}
+
+/* Goal: what chance explains is taken off: six bins of 60 trials explain 5 / 59 of any noise. */
+static void test_chance(void **state) {
+    (void)state;
+    enum { DRAWS = 40 };
+    struct rec_tune_space space = space_of(&made);
+    struct rec_tune_trial trials[TRIALS];
+    struct rec_error err = {0};
+    double sum = 0.0, shares[DIMS];
+    for (uint64_t seed = 1; seed <= DRAWS; seed++) {
+        draw(&space, trials, seed, by_nothing);
+        must(rec_tune_importance(&space, trials, TRIALS, shares, &err), &err);
+        sum += shares[STRENGTH] / DRAWS;
+    }
+    assert_true(sum < 0.05);
 }
 
 /* Goal: few trials, equal values and trials without a value say nothing. */
@@ -90,7 +106,7 @@ static void test_nothing_said(void **state) {
     struct rec_tune_trial trials[TRIALS];
     struct rec_error err = {0};
     double shares[DIMS];
-    draw(&space, trials, by_strength);
+    draw(&space, trials, 11, by_strength);
     for (size_t count = 0; count < 10; count++) {
         must(rec_tune_importance(&space, trials, count, shares, &err), &err);
         for (size_t d = 0; d < DIMS; d++)
@@ -127,7 +143,7 @@ static void test_page(void **state) {
     struct rec_tune_options options = {.space = &space, .trials = TRIALS};
     struct rec_error err = {0};
     must(rec_tune_metric_read("ndcg@10", &options.metric, &options.k, &err), &err);
-    draw(&space, trials, by_strength);
+    draw(&space, trials, 11, by_strength);
     trials[4].state = REC_STUDY_FAILED;
     trials[4].value = (double)NAN;
     (void)snprintf(trials[4].error, sizeof(trials[4].error), "a < b & c");
@@ -164,7 +180,7 @@ static void test_page(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shares), cmocka_unit_test(test_chance),
                                        cmocka_unit_test(test_nothing_said),
                                        cmocka_unit_test(test_page)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * judged and published as any other, and can be cancelled while it searches; a job of the scheduler
  * shows where it is.
  * How: the store of the tests of train, whose users come back to the items of their group. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +45,31 @@ static void test_trains_what_it_found(void **state) {
     assert_non_null(live);
     assert_string_equal(live->info.parameters, result.parameters);
     assert_string_equal(live->info.metrics, result.metrics);
+    rec_slot_release(fixture->slot, &live);
+}
+
+static enum rec_status find_half(const struct rec_train_search *search, struct rec_params *best,
+                                 char summary[REC_TRAIN_SUMMARY_BYTES], struct rec_error *err) {
+    assert_int_equal(search->trials, 7);
+    assert_true(search->fixed[0]);
+    (void)snprintf(summary, REC_TRAIN_SUMMARY_BYTES, "{\"trials\":7}");
+    return rec_params_set(best, "regularization=0.5", err);
+}
+
+/* What a search finds is what is trained, saved and told, whatever the search is. */
+static void test_takes_what_is_found(void **state) {
+    struct fixture *fixture = *state;
+    static const char *const set[] = {"factors=4", NULL};
+    const struct rec_train_spec spec = spec_of("als", set, 7);
+    struct rec_train_context context = fixture_context(fixture);
+    struct rec_train_result result = {0};
+    struct rec_error err = {0};
+    context.search = find_half;
+    if (rec_train_run(&context, &spec, &result, NULL, NULL, &err) != REC_OK)
+        fail_msg("%s", err.text);
+    assert_non_null(strstr(result.parameters, "factors=4 regularization=0.5 "));
+    struct rec_generation *live = rec_slot_acquire(fixture->slot);
+    assert_true(fabs(rec_params_get(&live->model->params, "regularization") - 0.5) < 1e-9);
     rec_slot_release(fixture->slot, &live);
 }
 
@@ -145,7 +171,10 @@ static void test_job(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_trains_what_it_found), TEST(test_is_judged), TEST(test_refused),
+        TEST(test_trains_what_it_found),
+        TEST(test_takes_what_is_found),
+        TEST(test_is_judged),
+        TEST(test_refused),
         cmocka_unit_test_setup_teardown(test_too_few_users, fixture_setup_empty, fixture_teardown),
         TEST(test_job)};
     return cmocka_run_group_tests(tests, NULL, NULL);
