@@ -373,23 +373,32 @@ enum rec_status rec_autoencoder_fit(const struct rec_fit *fit,
 
 /* ---- memory --------------------------------------------------------------------------- */
 
+/* Liked events: in all, and the most of one user. */
+static size_t count_liked(const struct rec_dataset *data, size_t *longest) {
+    size_t all = 0;
+    *longest = 0;
+    for (uint32_t u = 0; u < data->users; u++) {
+        size_t before = all;
+        for (uint64_t e = data->offset[u]; e < data->offset[u + 1]; e++)
+            all += data->weight[e] > 0.0f;
+        *longest = all - before > *longest ? all - before : *longest;
+    }
+    return all;
+}
+
 size_t rec_autoencoder_fit_bytes(const struct rec_fit *fit,
                                  const struct rec_autoencoder_spec *spec) {
-    const struct rec_dataset *data = fit->data;
-    size_t items = data->items, users = data->users, entries = (size_t)data->offset[users];
-    size_t h = spec->hidden, c = spec->code, codes = spec->variational ? 2 * c : c, longest = 1;
-    for (size_t u = 0; u < users; u++)
-        if (data->offset[u + 1] - data->offset[u] > longest)
-            longest = (size_t)(data->offset[u + 1] - data->offset[u]);
+    size_t items = fit->data->items, users = fit->data->users, longest;
+    size_t h = spec->hidden, c = spec->code, codes = spec->variational ? 2 * c : c;
+    size_t entries = count_liked(fit->data, &longest);
     struct training t = {.fit = fit, .spec = spec, .items = items, .codes = codes};
     t.batch_max = spec->batch < users ? spec->batch : users;
-    size_t most =
-        t.batch_max > 0 && longest > entries / t.batch_max ? entries : longest * t.batch_max;
+    size_t most = longest * t.batch_max < entries ? longest * t.batch_max : entries;
     size_t sparse = (items + 1) * h, dense = codes * (h + 1) + h * (c + 1) + items * (h + 1);
     size_t tensors = (sparse + dense) * sizeof(float);
     size_t csr = entries * (sizeof(uint32_t) + sizeof(float)) + (users + 1) * sizeof(uint64_t);
     size_t bytes = tensors + (2 * sparse + 3 * dense) * sizeof(float) + csr +
                    users * sizeof(uint32_t) + carve(&t, NULL) * sizeof(float) +
-                   rec_batch_bytes(t.batch_max, most, data->items);
+                   rec_batch_bytes(t.batch_max, most, fit->data->items);
     return bytes + (spec->patience > 0 ? rec_earlystop_bytes(fit, tensors) : 0);
 }
