@@ -51,6 +51,19 @@ static const struct rec_param biased_mf_params[] = {
     REC_EARLYSTOP_PARAM(0),
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range biased_mf_tune[] = {
+    {.name = "factors", .min = 16, .max = 128, .log_scale = true}, /* then double them by hand */
+    {.name = "epochs", .min = 10, .max = 60, .log_scale = true},
+    {.name = "learning_rate", .min = 1e-3, .max = 0.2, .log_scale = true},
+    {.name = "regularization", .min = 1e-3, .max = 0.1, .log_scale = true},
+    {.name = "bias_regularization", .min = 1e-3, .max = 0.1, .log_scale = true},
+    {.name = "zeros", .min = 1, .max = 16, .log_scale = true},
+    {.name = "sigma"},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
+
 enum { PARAM_COUNT = sizeof(biased_mf_params) / sizeof(biased_mf_params[0]), BLOCK = 256 };
 
 /* What open() computes once. */
@@ -227,6 +240,7 @@ const struct rec_family rec_biased_mf_family = {
     .help = "matrix factorisation with biases, squared loss on what was and was not chosen",
     .params = biased_mf_params,
     .param_count = PARAM_COUNT,
+    .tune = biased_mf_tune,
     .ignores_history = false,
     .fit = rec_biased_mf_fit,
     .fit_bytes = rec_biased_mf_fit_bytes,

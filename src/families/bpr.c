@@ -53,6 +53,21 @@ static const struct rec_param bpr_params[] = {
     REC_EARLYSTOP_PARAM(0),
     REC_RECENCY_PARAM,
 };
+
+static const struct rec_tune_range bpr_tune[] = {
+    {.name = "factors", .min = 16, .max = 128, .log_scale = true}, /* then double them by hand */
+    {.name = "epochs", .min = 10, .max = 60, .log_scale = true},
+    {.name = "learning_rate", .min = 0.01, .max = 0.5, .log_scale = true},
+    {.name = "user_regularization", .min = 1e-3, .max = 0.1, .log_scale = true},
+    {.name = "positive_regularization", .min = 1e-3, .max = 0.1, .log_scale = true},
+    {.name = "negative_regularization", .min = 1e-3, .max = 0.1, .log_scale = true},
+    {.name = "exponent", .min = 0, .max = 1},
+    {.name = "candidates", .min = 1, .max = 16, .log_scale = true},
+    {.name = "sigma"},
+    REC_RECENCY_TUNE,
+    {.name = NULL},
+};
+
 enum { PARAM_COUNT = sizeof(bpr_params) / sizeof(bpr_params[0]) };
 
 /* Steps of a fold-in: about FOLD_STEPS, a history of 8,192 events takes PASSES_MIN times as many.
@@ -176,6 +191,7 @@ const struct rec_family rec_bpr_family = {
     .help = "Bayesian personalised ranking: chosen items above others, by sampled pairs",
     .params = bpr_params,
     .param_count = PARAM_COUNT,
+    .tune = bpr_tune,
     .ignores_history = false,
     .fit = rec_bpr_fit,
     .fit_bytes = rec_bpr_fit_bytes,
