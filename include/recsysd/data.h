@@ -39,17 +39,19 @@ uint32_t rec_idmap_count(const struct rec_idmap *map); /* highest index bound so
 struct rec_weights {
     struct {
         char name[REC_TYPE_BYTES_MAX + 1];
-        float weight; /* >= 0; 0: seen, says nothing */
+        float weight;  /* >= 0; 0: seen, says nothing */
+        bool by_value; /* it weighs its own value (stars, an amount), from 0 to 1000 */
     } type[REC_TYPES_MAX];
     size_t count;
     double rating_min;
 };
 /* view .2, click .3, to_cart .6, favorite 1, order 1, rating 1; rating_min 4 */
 void rec_weights_defaults(struct rec_weights *weights);
-/* "view=0.2,order=1": replaces or adds. BAD_INPUT names the type, the value, the range. */
+/* "view=0.2,rating=value": replaces or adds. BAD_INPUT names the type, the value, the range. */
 enum rec_status rec_weights_set(struct rec_weights *weights, const char *text,
                                 struct rec_error *err);
 bool rec_weights_known(const struct rec_weights *weights, const char *type);
+bool rec_weights_by_value(const struct rec_weights *weights, const char *type);
 /* The weight of one interaction, or REC_WEIGHT_DISLIKED. Unknown types weigh 0. */
 #define REC_WEIGHT_DISLIKED (-1.0f)
 float rec_weights_of(const struct rec_weights *weights, const char *type, double value);

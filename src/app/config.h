@@ -72,7 +72,7 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
     X(QUERY_CACHE, "query-cache-mb", INTEGER, FOR_SERVE, "16", 0, 65536, "MB",                     \
       "memory for the users' query vectors; 0: none are kept")                                     \
     X(WEIGHTS, "weights", TEXT, FOR_TRAIN | FOR_SERVE | FOR_DATA, "", 0, 0, "MAP",                 \
-      "weights of interaction types, over the built-in ones: order=1,view=0.2,...")                \
+      "weights of interaction types, over the built-in ones: order=1,rating=value,...")            \
     X(RATING_MIN, "rating-min", NUMBER, FOR_TRAIN | FOR_SERVE, "4", -1e6, 1e6, "V",                \
       "a rating from here on is liked; below, seen but not liked")                                 \
     X(THREADS, "threads", INTEGER, FOR_TRAIN | FOR_SERVE | FOR_EVALUATE | FOR_TUNE, "0", 0,        \

@@ -18,10 +18,11 @@ struct load {
     uint64_t capacity, filled;
     uint32_t open_user;     /* its row is being filled */
     uint32_t *last_dislike; /* [items] */
-    /* What a type weighs at both ends of the scale of values: only a rating has two ends, so the
-     * name is looked up once a type, not once a row. */
+    /* What a type weighs, looked up once a type, not once a row: by its name where the weight is
+     * the value, else at both ends of the scale of values, because only a rating has two ends. */
     struct {
         float liked, disliked;
+        char by_value[REC_TYPE_BYTES_MAX + 1]; /* the name, or "" */
     } type[REC_TYPES_MAX];
     enum rec_status status; /* of begin, which cannot return it */
     struct rec_error *err;
@@ -48,6 +49,8 @@ static enum rec_status load_type(void *context, uint32_t type, const char *name)
     if (type >= REC_TYPES_MAX)
         return rec_error_set(load->err, REC_CORRUPT, "database: type number %u of at most %d", type,
                              REC_TYPES_MAX);
+    if (rec_weights_by_value(load->weights, name))
+        memcpy(load->type[type].by_value, name, strlen(name) + 1);
     load->type[type].liked = rec_weights_of(load->weights, name, (double)INFINITY);
     load->type[type].disliked = rec_weights_of(load->weights, name, (double)-INFINITY);
     return REC_OK;
@@ -77,6 +80,14 @@ static void close_rows(struct load *load, uint32_t user) {
     }
 }
 
+static float weight_of(const struct load *load, const struct rec_store_row *row) {
+    const char *by_value = load->type[row->type].by_value;
+    if (by_value[0] != '\0')
+        return rec_weights_of(load->weights, by_value, row->value);
+    bool liked = row->value >= load->weights->rating_min;
+    return liked ? load->type[row->type].liked : load->type[row->type].disliked;
+}
+
 static enum rec_status load_row(void *context, const struct rec_store_row *row) {
     struct load *load = context;
     if (load->status != REC_OK)
@@ -91,9 +102,8 @@ static enum rec_status load_row(void *context, const struct rec_store_row *row) 
                              dataset->users, dataset->items, (unsigned long long)load->capacity);
     close_rows(load, row->user);
     uint64_t at = load->filled++;
-    bool liked = row->value >= load->weights->rating_min;
     dataset->item[at] = row->item;
-    dataset->weight[at] = liked ? load->type[row->type].liked : load->type[row->type].disliked;
+    dataset->weight[at] = weight_of(load, row);
     dataset->time[at] = rec_dataset_time(row->timestamp);
     return load->filled % ROWS_PER_REPORT == 0 ? report(load) : REC_OK;
 }

@@ -7,12 +7,12 @@
 
 void rec_weights_defaults(struct rec_weights *weights) {
     *weights = (struct rec_weights){
-        .type = {{"view", 0.2f},
-                 {"click", 0.3f},
-                 {"to_cart", 0.6f},
-                 {"favorite", 1.0f},
-                 {"order", 1.0f},
-                 {"rating", 1.0f}},
+        .type = {{"view", 0.2f, false},
+                 {"click", 0.3f, false},
+                 {"to_cart", 0.6f, false},
+                 {"favorite", 1.0f, false},
+                 {"order", 1.0f, false},
+                 {"rating", 1.0f, false}},
         .count = 6,
         .rating_min = 4.0,
     };
@@ -52,8 +52,10 @@ static enum rec_status set_one(struct rec_weights *weights, const char *text, si
 
     char field[REC_TYPE_BYTES_MAX + 16] = "weight of ";
     memcpy(field + strlen(field), part, strlen(part) + 1);
-    double weight;
-    enum rec_status st = rec_text_double(field, value, 0.0, WEIGHT_MAX, &weight, err);
+    double weight = 0.0;
+    bool by_value = strcmp(value, "value") == 0;
+    enum rec_status st =
+        by_value ? REC_OK : rec_text_double(field, value, 0.0, WEIGHT_MAX, &weight, err);
     if (st != REC_OK)
         return st;
     size_t row = find_type(weights, part);
@@ -62,6 +64,7 @@ static enum rec_status set_one(struct rec_weights *weights, const char *text, si
                              part, REC_TYPES_MAX + 1, REC_TYPES_MAX);
     memcpy(weights->type[row].name, part, strlen(part) + 1);
     weights->type[row].weight = (float)weight;
+    weights->type[row].by_value = by_value;
     if (row == weights->count)
         weights->count++;
     return REC_OK;
@@ -87,10 +90,20 @@ bool rec_weights_known(const struct rec_weights *weights, const char *type) {
     return find_type(weights, type) < weights->count;
 }
 
+/* False for a type that is not known, which has no row. */
+bool rec_weights_by_value(const struct rec_weights *weights, const char *type) {
+    size_t row = find_type(weights, type);
+    return row < weights->count && weights->type[row].by_value;
+}
+
 float rec_weights_of(const struct rec_weights *weights, const char *type, double value) {
     /* Written so that a NaN, should one get here, is not a like. */
     if (strcmp(type, "rating") == 0 && !(value >= weights->rating_min))
         return REC_WEIGHT_DISLIKED;
     size_t row = find_type(weights, type);
-    return row < weights->count ? weights->type[row].weight : 0.0f;
+    if (row == weights->count)
+        return 0.0f;
+    if (!weights->type[row].by_value)
+        return weights->type[row].weight;
+    return !(value > 0.0) ? 0.0f : value < WEIGHT_MAX ? (float)value : (float)WEIGHT_MAX;
 }

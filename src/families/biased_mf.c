@@ -3,7 +3,7 @@
  *         IEEE Computer 42(8), 2009, equations 4 and 5.
  *
  * Every user u and item i have a vector of `factors` numbers and a bias. The target t_ui of a pair
- * is the sum of its weights, at most 1. Training minimises, over the pairs,
+ * is the sum of its weights, at most `target_max`. Training minimises, over the pairs,
  *
  *   Σ (t_ui - ŝ_ui)² + λ (|x_u|² + |y_i|²) + λ_b (b_u² + b_i²),   ŝ_ui = μ + b_u + b_i + x_u·y_i
  *
@@ -13,8 +13,8 @@
  *
  * The model is the items' rows (y_i, b_i) and μ. With the items held fixed, what is expected of the
  * loss of one history is quadratic in z = (x, b_u), so a history is answered by one ridge solve.
- * With q_i = (y_i, 1), c_i the decay of an event (recency.h; 1 without), t_i its weight, at most 1,
- * and C = Σ c_i: the zeros are C `zeros` draws from all I items,
+ * With q_i = (y_i, 1), c_i the decay of an event (recency.h; 1 without), t_i its weight, at most
+ * target_max, and C = Σ c_i: the zeros are C `zeros` draws from all I items,
  *
  *   A = Σ_h c_i q_i q_iᵀ + (C zeros / I) Σ_all q_j q_jᵀ + C (1 + zeros) diag(λ, .., λ_b)
  *   r = Σ_h c_i (t_i - μ - b_i) q_i - (C zeros / I) Σ_all (μ + b_j) q_j        A z = r
@@ -46,6 +46,8 @@ static const struct rec_param biased_mf_params[] = {
     {"bias_regularization", REC_PARAM_FLOAT, 1e-6, 10, true, 0.01, NULL, "the same for biases"},
     {"zeros", REC_PARAM_INT, 0, REC_BIASED_MF_ZEROS_MAX, false, 8, NULL,
      "items a user has not chosen, drawn for each that was; their target is 0"},
+    {"target_max", REC_PARAM_FLOAT, 1e-3, 1e3, true, 1, NULL,
+     "a pair's target is the sum of its weights, at most this: 5 for weights that are stars"},
     {"sigma", REC_PARAM_FLOAT, 1e-6, 10, true, 0.1, NULL,
      "length of the random rows that training starts from"},
     REC_EARLYSTOP_PARAM(0),
@@ -69,7 +71,7 @@ enum { PARAM_COUNT = sizeof(biased_mf_params) / sizeof(biased_mf_params[0]), BLO
 /* What open() computes once. */
 struct biased_mf {
     struct rec_mf mf; /* first */
-    float recency, mean;
+    float recency, mean, target_max;
     float zeros, regularization, bias_regularization;
     const float *q;     /* [items x width] (y, 1): a copy, as the kernels want rows in order */
     const float *gram;  /* [width x width] lower triangle: mean over all items of q qᵀ */
@@ -115,6 +117,7 @@ static enum rec_status biased_mf_open(struct rec_model *model, struct rec_error 
     struct biased_mf *self = model->self;
     self->recency = (float)rec_params_get(&model->params, "recency");
     self->mean = value;
+    self->target_max = (float)rec_params_get(&model->params, "target_max");
     self->zeros = (float)rec_params_get(&model->params, "zeros");
     self->regularization = (float)rec_params_get(&model->params, "regularization");
     self->bias_regularization = (float)rec_params_get(&model->params, "bias_regularization");
@@ -145,7 +148,7 @@ static float next_event(const struct biased_mf *self, struct rec_recency *walk,
     float decayed = rec_recency_next(walk, event), weight = event->weight;
     if (!(decayed > 0.0f))
         return 0.0f;
-    *error = (weight < 1.0f ? weight : 1.0f) - self->mean -
+    *error = (weight < self->target_max ? weight : self->target_max) - self->mean -
              self->mf.rows[event->item * self->mf.width + self->mf.factors];
     return decayed / weight;
 }

@@ -161,7 +161,9 @@ enum rec_status rec_biased_mf_fit_users(const struct rec_fit *fit, struct rec_te
                          .bias_regularization =
                              (float)rec_params_get(params, "bias_regularization")};
     void *mean = NULL;
-    enum rec_status st = rec_mf_begin(&t.mf, fit, &rec_biased_mf_family, 0.0, 0.0, out, err);
+    enum rec_status st =
+        rec_mf_begin(&t.mf, fit, &rec_biased_mf_family, (float)rec_params_get(params, "target_max"),
+                     0.0, 0.0, out, err);
     if (st == REC_OK)
         st = rec_tensors_add(out, "mean", REC_TENSOR_F32, 1, 1, &mean, err);
     if (st == REC_OK)

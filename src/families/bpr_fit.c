@@ -105,7 +105,7 @@ enum rec_status rec_bpr_fit_users(const struct rec_fit *fit, struct rec_tensors 
                          .user = rec_params_get(params, "user_regularization"),
                          .positive = rec_params_get(params, "positive_regularization"),
                          .negative = rec_params_get(params, "negative_regularization")};
-    enum rec_status st = rec_mf_begin(&t.mf, fit, &rec_bpr_family,
+    enum rec_status st = rec_mf_begin(&t.mf, fit, &rec_bpr_family, 1.0f,
                                       popular[(size_t)rec_params_get(params, "negatives")],
                                       rec_params_get(params, "exponent"), out, err);
     if (st == REC_OK) {

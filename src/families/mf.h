@@ -44,7 +44,7 @@ struct rec_mf_training {
     const struct rec_fit *fit;
     const struct rec_family *family;
     size_t width;                        /* of all rows */
-    struct rec_csr *matrix;              /* users x items; weights, at most 1 */
+    struct rec_csr *matrix;              /* users x items; weights, at most weight_max */
     float *users, *items;                /* [users x width]; [items x width], the tensor's */
     double rate;                         /* of this epoch */
     double loss[REC_STRATA_BLOCKS_MAX];  /* by number of the cell: its sum ... */
@@ -55,8 +55,8 @@ struct rec_mf_training {
 /* Makes the rows: random, or those of fit->start; the last number of each is 0. popular, exponent:
  * of the negatives (strata.h). Call rec_mf_end also when it fails. */
 enum rec_status rec_mf_begin(struct rec_mf_training *training, const struct rec_fit *fit,
-                             const struct rec_family *family, double popular, double exponent,
-                             struct rec_tensors *out, struct rec_error *err);
+                             const struct rec_family *family, float weight_max, double popular,
+                             double exponent, struct rec_tensors *out, struct rec_error *err);
 /* Runs fn over all cells of all epochs. now: the model that early stopping looks at */
 enum rec_status rec_mf_epochs(struct rec_mf_training *training, rec_strata_fn fn, void *context,
                               const struct rec_tensors *now, struct rec_error *err);

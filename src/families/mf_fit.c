@@ -69,8 +69,8 @@ static enum rec_status make_rows(struct rec_mf_training *t, struct rec_tensors *
 }
 
 enum rec_status rec_mf_begin(struct rec_mf_training *t, const struct rec_fit *fit,
-                             const struct rec_family *family, double popular, double exponent,
-                             struct rec_tensors *out, struct rec_error *err) {
+                             const struct rec_family *family, float weight_max, double popular,
+                             double exponent, struct rec_tensors *out, struct rec_error *err) {
     *t = (struct rec_mf_training){
         .fit = fit, .family = family, .width = (size_t)rec_params_get(fit->params, "factors") + 1};
     enum rec_status st = rec_earlystop_begin(
@@ -81,8 +81,8 @@ enum rec_status rec_mf_begin(struct rec_mf_training *t, const struct rec_fit *fi
         return st;
     /* A step is no longer for what was done a hundred times. */
     for (uint64_t k = 0; k < rec_csr_entries(t->matrix); k++)
-        if (t->matrix->value[k] > 1.0f)
-            t->matrix->value[k] = 1.0f;
+        if (t->matrix->value[k] > weight_max)
+            t->matrix->value[k] = weight_max;
     const struct rec_strata_options options = {.matrix = t->matrix,
                                                .popular = popular,
                                                .exponent = exponent,

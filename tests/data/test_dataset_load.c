@@ -68,6 +68,27 @@ static void test_load(void **state) {
     fixture_finish(&fixture);
 }
 
+/* Goal: weights that are values come from the rows. */
+static void test_values(void **state) {
+    (void)state;
+    struct fixture fixture;
+    const struct rec_interaction rows[] = {
+        {"ann", "a", NULL, "rating", 5, 1},
+        {"ann", "b", NULL, "rating", 4.5, 2},
+        {"ann", "c", NULL, "rating", 1, 3},
+        {"ann", "a", NULL, "order", 7, 4},
+    };
+    struct rec_dataset *dataset = NULL;
+    fixture_init(&fixture);
+    add(&fixture, rows, COUNT(rows));
+    assert_int_equal(rec_weights_set(&fixture.weights, "rating=value", NULL), REC_OK);
+    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, NULL, &dataset, NULL),
+                     REC_OK);
+    check_row(dataset, 0, "0:5@1 1:4.5@2 2:0@3 0:1@4 ");
+    rec_dataset_destroy(&dataset);
+    fixture_finish(&fixture);
+}
+
 static enum rec_status erased;
 static void note_erased(struct rec_write *write, enum rec_status status,
                         const struct rec_error *err) {
@@ -201,9 +222,9 @@ static void test_allocations(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load),        cmocka_unit_test(test_erased),
-        cmocka_unit_test(test_empty),       cmocka_unit_test(test_same_as_read),
-        cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_load),         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_erased),       cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_same_as_read), cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,6 +34,38 @@ static void test_of(void **state) {
                   weight_cases[i].name);
 }
 
+/* Goal: a type can weigh its own value, within bounds; a rating below rating_min stays a dislike.
+ */
+static const struct {
+    const char *name, *type;
+    double value;
+    float weight;
+} value_cases[] = {
+    {"stars", "rating", 4.5, 4.5f},
+    {"stars below", "rating", 3.5, REC_WEIGHT_DISLIKED},
+    {"an amount", "order", 12, 12.0f},
+    {"too large an amount", "order", 1e9, 1000.0f},
+    {"nothing", "order", 0, 0.0f},
+    {"less than nothing", "order", -3, 0.0f},
+    {"no number", "order", (double)NAN, 0.0f},
+    {"a type that was not named", "view", 7, 0.2f},
+    {"a number again", "click", 7, 2.0f},
+};
+
+static void test_by_value(void **state) {
+    (void)state;
+    struct rec_weights weights;
+    rec_weights_defaults(&weights);
+    assert_int_equal(
+        rec_weights_set(&weights, "rating=value,order=value,click=value,click=2", NULL), REC_OK);
+    assert_true(rec_weights_by_value(&weights, "order") && !rec_weights_by_value(&weights, "view"));
+    assert_false(rec_weights_by_value(&weights, "never heard of"));
+    for (size_t i = 0; i < COUNT(value_cases); i++)
+        CHECK_ROW(rec_weights_of(&weights, value_cases[i].type, value_cases[i].value) ==
+                      value_cases[i].weight,
+                  value_cases[i].name);
+}
+
 /* Goal: a text of weights is taken whole or not at all, and the error names the part. */
 static const struct {
     const char *name, *text, *says; /* NULL: taken */
@@ -92,6 +124,7 @@ static void test_types_cap(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_of),
+        cmocka_unit_test(test_by_value),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_types_cap),
     };

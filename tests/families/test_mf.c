@@ -210,6 +210,36 @@ static void test_weights(void **state) {
     rec_dataset_destroy(&b);
 }
 
+/* Goal: with weights that are stars and target_max above them, biased-mf predicts stars: everybody
+ * gave the first item 5 and the second 1, the third says who gives more. */
+static void test_stars(void **state) {
+    enum { RATERS = 40 };
+    struct rec_dataset_row rows[RATERS * 3];
+    struct rec_dataset *data = NULL;
+    (void)state;
+    for (uint32_t u = 0; u < RATERS; u++)
+        for (uint32_t i = 0; i < 3; i++)
+            rows[u * 3 + i] = (struct rec_dataset_row){u, i, u,
+                                                       i == 0   ? 5.0f
+                                                       : i == 1 ? 1.0f
+                                                                : 3.0f};
+    assert_int_equal(rec_dataset_from_rows(rows, COUNT(rows), RATERS, 3, &data, NULL), REC_OK);
+    struct rec_model *model =
+        fit(&rec_biased_mf_family, data, "factors=4 zeros=0 target_max=5 epochs=100");
+    const float mean = *(const float *)model->tensors.tensor[1].data;
+    const float *item = model->tensors.tensor[0].data; /* the bias is the last number of a row */
+    assert_true(fabsf(mean - 3.0f) < 1e-5f);
+    assert_true(fabsf(mean + item[4] - 5.0f) < 0.5f);
+    assert_true(fabsf(mean + item[5 + 4] - 1.0f) < 0.5f);
+    const struct rec_event rated = {.item = 2, .weight = 4.0f, .time = 1};
+    const struct rec_history history = {&rated, 1, UINT32_MAX};
+    float scores[3];
+    assert_true(world_score(model, &history, scores));
+    assert_true(scores[0] > scores[2] && scores[2] > scores[1]);
+    rec_model_destroy(&model);
+    rec_dataset_destroy(&data);
+}
+
 static double distance(const struct rec_model *a, const struct rec_model *b, size_t count) {
     const float *x = a->tensors.tensor[0].data, *y = b->tensors.tensor[0].data;
     double sum = 0;
@@ -325,10 +355,10 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strata),     cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_weights),    cmocka_unit_test(test_start),
-        cmocka_unit_test(test_early_stop), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_fit_bytes),
+        cmocka_unit_test(test_strata),  cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_weights), cmocka_unit_test(test_stars),
+        cmocka_unit_test(test_start),   cmocka_unit_test(test_early_stop),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_fit_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
