@@ -13,7 +13,6 @@ from golden_world import (HISTORY, ITEMS, NEVER, Rng, USERS, cosine, events, hea
                           sums, world)
 
 FACTORS, SEED, ITERATIONS, ALPHA = 6, 7, 4, 3.0
-STANDARD = 1.0, 0.0, 0  # the defaults of the last three
 # name, regularization, unobserved, frequency_power, block
 CASES = [("as Hu et al.", 0.5, 1.0, 0.0, 0), ("as Rendle et al.", 0.02, 0.3, 1.0, 0),
          ("in blocks, the last one smaller", 0.1, 0.3, 0.75, 4)]
@@ -88,12 +87,9 @@ def case(confidence, touched, name, regularization, unobserved, power, block):
                for i, w in HISTORY] for j in range(ITEMS)]
 
     print(f'    {{.name = "{name}",')
-    print(f'     .settings = {{"factors={FACTORS}", "iterations={ITERATIONS}", "alpha={ALPHA}",')
-    print(f'                  "regularization={regularization}",')
-    if (unobserved, power, block) == STANDARD:
-        print("                  NULL},")
-    else:
-        print(f'                  "unobserved={unobserved}", "frequency_power={power}", "block={block}"}},')
+    print(f'     .parameters = "factors={FACTORS} iterations={ITERATIONS} alpha={ALPHA} "')
+    print(f'         "regularization={regularization} unobserved={unobserved} "')
+    print(f'         "frequency_power={power} block={block}",')
     print(f"     .condition = {training.worst:.17g},")
     print(f"     .loss = {training.loss(confidence, touched, x, y):.17g},")
     member("item_factors", y)
@@ -113,7 +109,7 @@ def main():
     world(rows, HISTORY)
     print("""\
 struct golden_case {
-    const char *name, *settings[7];
+    const char *name, *parameters;
     double condition; /* the worst of any system solved on the way */
     double loss;      /* the objective, over the sum of all confidences */
     double item_factors[GOLDEN_ITEMS * GOLDEN_FACTORS];

@@ -103,7 +103,7 @@ static const struct rec_event golden_history[] = {
 };
 
 struct golden_case {
-    const char *name, *settings[7];
+    const char *name, *parameters;
     double condition; /* the worst of any system solved on the way */
     double loss;      /* the objective, over the sum of all confidences */
     double item_factors[GOLDEN_ITEMS * GOLDEN_FACTORS];
@@ -118,7 +118,9 @@ static const struct golden_case
         {
             {
                 .name = "as Hu et al.",
-                .settings = {"factors=6", "iterations=4", "alpha=3.0", "regularization=0.5", NULL},
+                .parameters = "factors=6 iterations=4 alpha=3.0 "
+                              "regularization=0.5 unobserved=1.0 "
+                              "frequency_power=0.0 block=0",
                 .condition = 16.422630733626683,
                 .loss = 0.10082648847980372,
                 .item_factors =
@@ -1136,8 +1138,9 @@ static const struct golden_case
             },
             {
                 .name = "as Rendle et al.",
-                .settings = {"factors=6", "iterations=4", "alpha=3.0", "regularization=0.02",
-                             "unobserved=0.3", "frequency_power=1.0", "block=0"},
+                .parameters = "factors=6 iterations=4 alpha=3.0 "
+                              "regularization=0.02 unobserved=0.3 "
+                              "frequency_power=1.0 block=0",
                 .condition = 30.563647860177333,
                 .loss = 0.11453295044331248,
                 .item_factors =
@@ -2155,8 +2158,9 @@ static const struct golden_case
             },
             {
                 .name = "in blocks, the last one smaller",
-                .settings = {"factors=6", "iterations=4", "alpha=3.0", "regularization=0.1",
-                             "unobserved=0.3", "frequency_power=0.75", "block=4"},
+                .parameters = "factors=6 iterations=4 alpha=3.0 "
+                              "regularization=0.1 unobserved=0.3 "
+                              "frequency_power=0.75 block=4",
                 .condition = 37.072820597434756,
                 .loss = 0.17622013733143463,
                 .item_factors =
