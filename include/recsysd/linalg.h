@@ -65,6 +65,15 @@ struct rec_kernels_step {
 void rec_kernels_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
                       float *first, float *second, size_t n);
 
+/* One step on a user's row x, the row of what it prefers and that of the other (three rows, none of
+ * them twice): with a, p, q what is in them,
+ *   x = keep_x a + step (p - q)   preferred = keep_p p + step a   other = keep_q q - step a */
+struct rec_kernels_pair {
+    float step, keep_x, keep_p, keep_q;
+};
+void rec_kernels_pull(const struct rec_kernels_pair *pair, float *x, float *preferred, float *other,
+                      size_t n);
+
 /* ---- small dense systems (cholesky.c) ------------------------------------ */
 
 /* Factors the symmetric positive definite A [n x n] = Lᵀ L (lower triangle read and overwritten

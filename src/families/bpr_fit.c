@@ -29,19 +29,6 @@ static struct rates rates_of(const struct training *t) {
                           (float)(1.0 - rate * t->positive), (float)(1.0 - rate * t->negative)};
 }
 
-static void update(float *restrict x, float *restrict positive, float *restrict negative, size_t n,
-                   const struct rates *rates, float slope) {
-    const float step = rates->rate * slope;
-    const float keep_x = rates->user, keep_p = rates->positive, keep_n = rates->negative;
-    for (size_t k = 0; k < n; k++) {
-        float a = x[k], p = positive[k], q = negative[k];
-        x[k] = keep_x * a + step * (p - q);
-        positive[k] = keep_p * p + step * a;
-        negative[k] = keep_n * q - step * a;
-    }
-    x[n - 1] = 1.0f;
-}
-
 /* The negative with the highest score of those drawn: it is the one that pushes the positive down
  * in a list. source: Zhang, Chen, Wang and Yu, "Optimizing top-N collaborative filtering via
  * dynamic negative item sampling", SIGIR 2013. */
@@ -71,7 +58,10 @@ static float learn_pair(const struct training *t, const struct rates *rates,
         return 0.0f;
     float margin = rec_kernels_dot(x, positive, t->mf.width) - score;
     float wrong = expf(margin < -30.0f ? 30.0f : -margin);
-    update(x, positive, negative, t->mf.width, rates, pair->value * wrong / (1.0f + wrong));
+    const struct rec_kernels_pair step = {rates->rate * pair->value * wrong / (1.0f + wrong),
+                                          rates->user, rates->positive, rates->negative};
+    rec_kernels_pull(&step, x, positive, negative, t->mf.width);
+    x[t->mf.width - 1] = 1.0f;
     return wrong;
 }
 

@@ -102,6 +102,11 @@ float rec_kernels_logistic(float *x, size_t n) {
     return chosen->logistic(x, n);
 }
 
+void rec_kernels_pull(const struct rec_kernels_pair *pair, float *x, float *preferred, float *other,
+                      size_t n) {
+    chosen->pull(pair, x, preferred, other, n);
+}
+
 void rec_kernels_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
                       float *first, float *second, size_t n) {
     chosen->adam(step, gradient, value, first, second, n);

@@ -46,6 +46,8 @@ struct kernels {
     float (*largest)(const float *x, size_t n);
     float (*exps)(float *x, size_t n, float shift);
     float (*logistic)(float *x, size_t n);
+    void (*pull)(const struct rec_kernels_pair *pair, float *x, float *preferred, float *other,
+                 size_t n);
     void (*adam)(const struct rec_kernels_step *step, const float *gradient, float *value,
                  float *first, float *second, size_t n);
 };

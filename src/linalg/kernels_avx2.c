@@ -172,5 +172,6 @@ const struct kernels rec_kernels_avx2 = {
     .largest = largest,
     .exps = exps,
     .logistic = logistic,
+    .pull = pull,
     .adam = adam,
 };

@@ -168,5 +168,6 @@ const struct kernels rec_kernels_avx512 = {
     .largest = largest,
     .exps = exps,
     .logistic = logistic,
+    .pull = pull,
     .adam = adam,
 };

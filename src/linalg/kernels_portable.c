@@ -144,5 +144,6 @@ const struct kernels rec_kernels_portable = {
     .largest = largest,
     .exps = exps,
     .logistic = logistic,
+    .pull = pull,
     .adam = adam,
 };

@@ -144,6 +144,17 @@ static float ref_logistic(float *x, size_t n) {
     return (float)sum;
 }
 
+static void ref_pull(const struct rec_kernels_pair *pair, float *x, float *preferred, float *other,
+                     size_t n) {
+    double step = (double)pair->step;
+    for (size_t i = 0; i < n; i++) {
+        double a = (double)x[i], p = (double)preferred[i], q = (double)other[i];
+        x[i] = (float)((double)pair->keep_x * a + step * (p - q));
+        preferred[i] = (float)((double)pair->keep_p * p + step * a);
+        other[i] = (float)((double)pair->keep_q * q - step * a);
+    }
+}
+
 static void ref_adam(const struct rec_kernels_step *step, const float *gradient, float *value,
                      float *first, float *second, size_t n) {
     double beta1 = (double)step->beta1, beta2 = (double)step->beta2;
@@ -173,5 +184,6 @@ const struct kernels rec_kernels_ref = {
     .largest = ref_largest,
     .exps = ref_exps,
     .logistic = ref_logistic,
+    .pull = ref_pull,
     .adam = ref_adam,
 };

@@ -101,6 +101,42 @@ KERNEL static void rows_dot(const float *rows, const uint32_t *index, size_t cou
         dot_rows(&some, count, n, x, scores);
 }
 
+/* ---- a step on three rows --------------------------------------------------- */
+
+struct pull_vecs {
+    vec step, minus, keep_x, keep_p, keep_q;
+};
+
+INLINE void pull_of(const struct pull_vecs *by, vec *x, vec *p, vec *q) {
+    vec a = *x;
+    *x = vec_fma(by->step, vec_sub(*p, *q), vec_mul(by->keep_x, a));
+    *p = vec_fma(by->step, a, vec_mul(by->keep_p, *p));
+    *q = vec_fma(by->minus, a, vec_mul(by->keep_q, *q));
+}
+
+KERNEL static void pull(const struct rec_kernels_pair *pair, float *x, float *preferred,
+                        float *other, size_t n) {
+    const struct pull_vecs by = {vec_set1(pair->step), vec_set1(-pair->step),
+                                 vec_set1(pair->keep_x), vec_set1(pair->keep_p),
+                                 vec_set1(pair->keep_q)};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec a = vec_load(x + i), p = vec_load(preferred + i), q = vec_load(other + i);
+        pull_of(&by, &a, &p, &q);
+        vec_store(x + i, a);
+        vec_store(preferred + i, p);
+        vec_store(other + i, q);
+    }
+    if (i < n) {
+        vec a = vec_load_some(x + i, n - i), p = vec_load_some(preferred + i, n - i);
+        vec q = vec_load_some(other + i, n - i);
+        pull_of(&by, &a, &p, &q);
+        vec_store_some(x + i, a, n - i);
+        vec_store_some(preferred + i, p, n - i);
+        vec_store_some(other + i, q, n - i);
+    }
+}
+
 /* ---- coarse scan ---------------------------------------------------------- */
 
 KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *parts,

@@ -59,6 +59,34 @@ static void check_axpy(void) {
     }
 }
 
+/* Three rows of n floats and GUARD more behind each, in one array; against doubles. */
+static void check_pull(void) {
+    struct rec_rng rng;
+    const struct rec_kernels_pair pair = {0.3f, 0.9f, 0.8f, 0.7f};
+    rec_rng_init(&rng, 4, 0);
+    for (size_t n = 0; n <= TAILS; n++) {
+        size_t stride = n + GUARD;
+        float *now = floats(3 * stride), *before = floats(3 * stride);
+        fill_mixed(&rng, now, 3 * stride);
+        memcpy(before, now, 3 * stride * sizeof(*now));
+        rec_kernels_pull(&pair, now, now + stride, now + 2 * stride, n);
+        for (size_t i = 0; i < stride; i++) {
+            double a = (double)before[i], p = (double)before[stride + i];
+            double q = (double)before[2 * stride + i], size = fabs(a) + fabs(p) + fabs(q);
+            bool inside = i < n;
+            double x = inside ? (double)0.9f * a + (double)0.3f * (p - q) : a;
+            double preferred = inside ? (double)0.8f * p + (double)0.3f * a : p;
+            double other = inside ? (double)0.7f * q - (double)0.3f * a : q;
+            double allowed = inside ? 2 * FLT_EPSILON * size : 0.0;
+            assert_true(fabs((double)now[i] - x) <= allowed);
+            assert_true(fabs((double)now[stride + i] - preferred) <= allowed);
+            assert_true(fabs((double)now[2 * stride + i] - other) <= allowed);
+        }
+        rec_alloc_free(now);
+        rec_alloc_free(before);
+    }
+}
+
 /* One shape: against doubles, against the same rows in other company, and past the end. */
 static void check_rows_dot_shape(struct rec_rng *rng, size_t count, size_t n) {
     float *rows = floats(count * n), *x = floats(n), *scores = floats(count + GUARD);
@@ -197,6 +225,11 @@ static void test_axpy(void **state) {
     for_each_variant(check_axpy);
 }
 
+static void test_pull(void **state) {
+    (void)state;
+    for_each_variant(check_pull);
+}
+
 static void test_rows_dot(void **state) {
     (void)state;
     for_each_variant(check_rows_dot);
@@ -231,11 +264,9 @@ static void test_forced_variant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dot),
-        cmocka_unit_test(test_axpy),
-        cmocka_unit_test(test_rows_dot),
-        cmocka_unit_test(test_listed_rows),
-        cmocka_unit_test(test_forced_variant),
+        cmocka_unit_test(test_dot),         cmocka_unit_test(test_axpy),
+        cmocka_unit_test(test_pull),        cmocka_unit_test(test_rows_dot),
+        cmocka_unit_test(test_listed_rows), cmocka_unit_test(test_forced_variant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
