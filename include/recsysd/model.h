@@ -131,8 +131,8 @@ struct rec_fit {
     struct rec_pool *pool;               /* NULL: one thread */
     const struct rec_progress *progress; /* NULL fine */
     size_t memory_bytes_max;             /* a fit that needs more is refused; 0: no cap */
-    const struct rec_tensors *start;     /* of an earlier fit: families that learn in steps go on
-                                            from them, others do not look; NULL: from scratch */
+    const struct rec_tensors *start;     /* of an earlier fit of a family that goes_on, which starts
+                                            from them; NULL: from scratch */
 };
 
 struct rec_model;
@@ -146,6 +146,7 @@ struct rec_family {
     bool ignores_history;              /* no event changes a score: lists say "source": "popular" */
     bool repeats_only; /* tells a user's own items apart and nothing about others: of use only
                           where lists keep what the user has already seen */
+    bool goes_on;      /* it learns in steps, and can go on from an earlier model's tensors */
     bool similar_is_directed; /* similar() answers what follows an item: i to j is not j to i */
 
     /* Learns. Fills the empty set *out; on failure finishes it.
@@ -205,8 +206,8 @@ struct rec_model {
 };
 
 /* Fits and opens: the one way to train. Checks the data for what no family can use (no items, no
- * event of weight > 0: BAD_INPUT saying so), and the memory it will take (LIMIT, with both
- * figures). */
+ * event of weight > 0: BAD_INPUT saying so), the memory it will take (LIMIT, with both figures),
+ * and that a family that is to go on from a start can (BAD_INPUT). */
 enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
                               struct rec_model **out, struct rec_error *err);
 /* The second half of it: a model of tensors.

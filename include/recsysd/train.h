@@ -72,6 +72,7 @@ struct rec_train_spec {
     const struct rec_family *family;
     struct rec_params params;
     uint64_t seed;
+    const struct rec_tensors *start; /* as in struct rec_fit; NULL: from scratch */
     bool judge; /* hold out, fit, compare with the live model; false: fit on all data at once */
     double tolerance;           /* a candidate below live NDCG@10 x (1 - tolerance) is not better */
     bool refit;                 /* fit again on all data before publishing */

@@ -27,6 +27,24 @@ static enum rec_status make_spec(const struct config *config, struct rec_train_s
     return st;
 }
 
+/* The model to go on from, or NULL where none is named. */
+static enum rec_status load_start(const struct config *config, struct rec_store *store,
+                                  struct rec_train_spec *spec, struct rec_model **out,
+                                  struct rec_error *err) {
+    const char *path = config_text(config, SET_START);
+    if (path[0] == '\0')
+        return REC_OK;
+    enum rec_status st =
+        rec_modelfile_load(path, rec_families, rec_store_identity(store), 0, out, NULL, err);
+    if (st != REC_OK)
+        return st;
+    if ((*out)->family != spec->family)
+        return rec_error_set(err, REC_BAD_INPUT, "start: '%s' is a model of %s, not of %s", path,
+                             (*out)->family->name, spec->family->name);
+    spec->start = &(*out)->tensors;
+    return REC_OK;
+}
+
 /* A name of its own per run: the low bits of the clock tell apart what two runs make in a second.
  */
 static enum rec_status save(const struct rec_model *model, struct rec_model_info *info,
@@ -46,7 +64,7 @@ static enum rec_status fit_and_save(const struct config *config, struct rec_stor
     struct rec_train_spec spec = {0};
     struct rec_train_result result = {0};
     struct rec_model_info info = {0};
-    struct rec_model *model = NULL;
+    struct rec_model *model = NULL, *start = NULL;
     struct rec_weights weights;
     enum rec_status st;
 
@@ -54,6 +72,8 @@ static enum rec_status fit_and_save(const struct config *config, struct rec_stor
     st = app_weights(config, &weights, err);
     if (st == REC_OK)
         st = make_spec(config, &spec, err);
+    if (st == REC_OK)
+        st = load_start(config, store, &spec, &start, err);
     if (st == REC_OK)
         st = rec_pool_create(app_threads(config_integer(config, SET_THREADS), REC_THREADS_MAX),
                              false, &context.pool, err);
@@ -70,6 +90,7 @@ static enum rec_status fit_and_save(const struct config *config, struct rec_stor
                      format_count(info.items, items));
     }
     rec_model_destroy(&model);
+    rec_model_destroy(&start);
     rec_pool_destroy(&context.pool);
     return st;
 }

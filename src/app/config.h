@@ -45,6 +45,8 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "a parameter of the model family; evaluate, tune: MODEL.NAME=VALUE")                         \
     X(OUT, "out", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                              \
       "where to write the model (default: the database's name with .model)")                       \
+    X(START, "start", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                          \
+      "go on from this model file of the same family (bpr, biased-mf)")                            \
     X(SEED, "seed", INTEGER, FOR_TRAIN | FOR_DATA, "1", 0, 9e15, "N",                              \
       "seed of all random numbers")                                                                \
     X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT | FOR_EVALUATE | FOR_TUNE, "false", 0, 0, \

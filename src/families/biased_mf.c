@@ -246,6 +246,7 @@ const struct rec_family rec_biased_mf_family = {
     .tune = biased_mf_tune,
     .ignores_history = false,
     .fit = rec_biased_mf_fit,
+    .goes_on = true,
     .fit_bytes = rec_biased_mf_fit_bytes,
     .open = biased_mf_open,
     .close = rec_mf_close,

@@ -225,12 +225,14 @@ static enum rec_status blend_fit(const struct rec_fit *fit, struct rec_tensors *
     return st;
 }
 
-/* Members one after the other, as if none gave anything back. */
+/* Members one after the other, as if none gave anything back; and what weighing them takes. */
 static size_t blend_fit_bytes(const struct rec_fit *fit) {
     struct rec_blend_plan plan;
     size_t bytes = 0;
     if (make_plan(fit->params, &plan, NULL) != REC_OK)
         return 0; /* fit says what is wrong */
+    if (plan.count > 1 && (int)rec_params_get(fit->params, "weights") == WEIGHTS_FIT)
+        bytes = rec_blend_weigh_bytes(fit, plan.count);
     for (size_t m = 0; m < plan.count; m++) {
         struct rec_fit part = *fit;
         part.params = &plan.member[m].params;

@@ -32,4 +32,7 @@ float rec_blend_spread(const struct rec_model *model, const float *query);
 enum rec_status rec_blend_weigh(const struct rec_fit *fit, double end, struct rec_blend_plan *plan,
                                 struct rec_error *err);
 
+/* What weighing takes beside the members; for fit_bytes. */
+size_t rec_blend_weigh_bytes(const struct rec_fit *fit, size_t members);
+
 #endif

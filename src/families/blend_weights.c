@@ -13,10 +13,12 @@
  * depend on the number of threads. */
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "blend.h"
 #include "recsysd/data.h"
+#include "recsysd/eval.h"
 
 enum {
     LIKED_MIN = 3, /* users with fewer are not asked */
@@ -37,7 +39,7 @@ struct scratch {
     float *sum;    /* [items] */
     float *query, *family;
     uint64_t *mask;           /* [words] */
-    uint8_t *relevant;        /* [items] */
+    uint32_t *relevant;       /* [events of one user] */
     struct rec_event *events; /* [REC_HISTORY_SCORED_MAX] */
 };
 
@@ -216,21 +218,29 @@ static void score_members(const struct weighing *w, const struct rec_history *hi
     }
 }
 
-/* What may be listed, and what would be right; how many are right. */
+static int by_number(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* What may be listed, and what would be right, rising; how many are right. */
 static size_t mark_user(const struct weighing *w, uint32_t user, struct scratch *s) {
     const struct rec_dataset *data = w->all;
-    size_t words = (data->items + 63) / 64, relevant = 0;
+    size_t words = (data->items + 63) / 64, found = 0, relevant = 0;
     memset(s->mask, 0xff, words * sizeof(*s->mask));
     for (uint64_t e = w->rest->offset[user]; !w->repeats && e < w->rest->offset[user + 1]; e++)
         s->mask[w->rest->item[e] / 64] &= ~(UINT64_C(1) << w->rest->item[e] % 64);
     for (uint64_t e = data->offset[user]; e < data->offset[user + 1]; e++) {
         uint32_t item = data->item[e];
         bool listed = (s->mask[item / 64] >> item % 64 & 1) != 0;
-        if (w->held_out[e] && listed && !s->relevant[item]) {
-            s->relevant[item] = 1;
-            relevant++;
-        }
+        if (w->held_out[e] && listed)
+            s->relevant[found++] = item;
     }
+    if (found > 0)
+        qsort(s->relevant, found, sizeof(*s->relevant), by_number);
+    for (size_t i = 0; i < found; i++)
+        if (relevant == 0 || s->relevant[i] != s->relevant[relevant - 1])
+            s->relevant[relevant++] = s->relevant[i];
     return relevant;
 }
 
@@ -239,7 +249,8 @@ static double ndcg_of(const struct weighing *w, const float *weight, size_t rele
     size_t items = w->all->items;
     struct rec_ranked kept[CUT];
     struct rec_topk top;
-    double gain = 0.0, ideal = 0.0;
+    struct rec_ranking ranking = {.k = CUT};
+    uint32_t list[CUT];
     memset(s->sum, 0, items * sizeof(*s->sum));
     for (size_t m = w->product; m < w->members; m++)
         rec_kernels_axpy(weight[m], s->scores + m * items, s->sum, items);
@@ -250,12 +261,10 @@ static double ndcg_of(const struct weighing *w, const float *weight, size_t rele
     rec_topk_init(&top, kept, CUT);
     rec_topk_scan(&top, s->sum, 0, (uint32_t)items, s->mask);
     rec_topk_finish(&top);
-    for (size_t i = 0; i < CUT; i++) {
-        double worth = 1.0 / log2((double)i + 2.0);
-        gain += i < top.count && s->relevant[kept[i].item] ? worth : 0.0;
-        ideal += i < relevant ? worth : 0.0;
-    }
-    return gain / ideal;
+    for (size_t i = 0; i < top.count; i++)
+        list[i] = kept[i].item;
+    rec_ranking_add(&ranking, list, top.count, s->relevant, relevant);
+    return ranking.ndcg;
 }
 
 static void weigh_task(void *context, size_t task, size_t worker) {
@@ -273,8 +282,6 @@ static void weigh_task(void *context, size_t task, size_t worker) {
             score_members(w, &history, s);
         for (size_t g = 0; relevant > 0 && g < w->grid_count; g++)
             w->sums[task * w->grid_count + g] += ndcg_of(w, w->grid[g], relevant, s);
-        for (uint64_t e = w->all->offset[user]; e < w->all->offset[user + 1]; e++)
-            s->relevant[w->all->item[e]] = 0;
     }
 }
 
@@ -294,6 +301,14 @@ static void take_best(const struct weighing *w, struct rec_blend_plan *plan) {
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
+static size_t longest_row(const struct rec_dataset *data) {
+    uint64_t longest = 0;
+    for (uint32_t u = 0; u < data->users; u++)
+        if (data->offset[u + 1] - data->offset[u] > longest)
+            longest = data->offset[u + 1] - data->offset[u];
+    return (size_t)longest;
+}
+
 static enum rec_status make_scratch(struct weighing *w, struct rec_error *err) {
     size_t items = w->all->items, query = 0, family = 0;
     for (size_t m = 0; m < w->members; m++) {
@@ -312,7 +327,7 @@ static enum rec_status make_scratch(struct weighing *w, struct rec_error *err) {
         s->query = rec_alloc_array(query, sizeof(float));
         s->family = rec_alloc_array(family + 1, sizeof(float));
         s->mask = rec_alloc_array(items / 64 + 1, sizeof(uint64_t));
-        s->relevant = rec_alloc_array(items, 1);
+        s->relevant = rec_alloc_array(longest_row(w->all) + 1, sizeof(*s->relevant));
         s->events = rec_alloc_array(REC_HISTORY_SCORED_MAX, sizeof(*s->events));
         enough = s->scores != NULL && s->sum != NULL && s->query != NULL && s->family != NULL &&
                  s->mask != NULL && s->relevant != NULL && s->events != NULL;
@@ -387,4 +402,13 @@ enum rec_status rec_blend_weigh(const struct rec_fit *fit, double end, struct re
 out:
     finish(&w);
     return st;
+}
+
+/* What is kept of the data while the members learn, the rows it is made of, and scores. */
+size_t rec_blend_weigh_bytes(const struct rec_fit *fit, size_t members) {
+    const struct rec_dataset *data = fit->data;
+    size_t events = (size_t)data->offset[data->users];
+    size_t rest = 2 * sizeof(uint32_t) + sizeof(float) + sizeof(struct rec_dataset_row) + 1;
+    return events * rest +
+           rec_pool_threads(fit->pool) * (members + 1) * data->items * sizeof(float);
 }

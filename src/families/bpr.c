@@ -194,6 +194,7 @@ const struct rec_family rec_bpr_family = {
     .tune = bpr_tune,
     .ignores_history = false,
     .fit = rec_bpr_fit,
+    .goes_on = true,
     .fit_bytes = rec_bpr_fit_bytes,
     .open = bpr_open,
     .close = rec_mf_close,

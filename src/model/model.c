@@ -84,6 +84,10 @@ static enum rec_status check_memory(const struct rec_family *family, const struc
 enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_fit *fit,
                               struct rec_model **out, struct rec_error *err) {
     struct rec_tensors tensors = {.count = 0};
+    if (fit->start != NULL && !family->goes_on)
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "%s does not go on from an earlier model; leave the start out",
+                             family->name);
     enum rec_status st = check_data(fit->data, err);
     if (st != REC_OK)
         return st;

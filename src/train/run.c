@@ -34,7 +34,6 @@ struct run {
     struct rec_generation *live;
     struct rec_holdout holdout;
     struct rec_model *model;
-    struct rec_model *judged; /* until it is fitted again on all data */
 };
 
 static void plan(struct run *run) {
@@ -66,8 +65,6 @@ static enum rec_status enter(struct run *run, enum phase phase, struct rec_error
     return REC_OK;
 }
 
-/* The refit goes on from what was judged, where the family can. (From the live model it could not
- * be judged: that one has seen what is held out.) */
 static enum rec_status fit(struct run *run, enum phase phase, const struct rec_dataset *data,
                            struct rec_error *err) {
     enum rec_status st = enter(run, phase, err);
@@ -79,7 +76,7 @@ static enum rec_status fit(struct run *run, enum phase phase, const struct rec_d
                                 .pool = run->context->pool,
                                 .progress = &run->span.inner,
                                 .memory_bytes_max = run->context->memory_bytes_max,
-                                .start = run->judged == NULL ? NULL : &run->judged->tensors};
+                                .start = run->spec->start};
     uint64_t begin_ns = rec_clock_monotonic_ns();
     st = rec_model_fit(run->spec->family, &fit, &run->model, err);
     run->result->fit_s = (double)(rec_clock_monotonic_ns() - begin_ns) / 1e9;
@@ -159,10 +156,8 @@ static enum rec_status judge(struct run *run, struct rec_error *err) {
     if (st == REC_OK)
         st = rec_judge_compare(run->context, run->spec, &run->holdout, run->model, run->live,
                                &run->span.inner, metrics, err);
-    if (st == REC_OK && run->spec->refit) {
-        run->judged = run->model;
-        run->model = NULL;
-    }
+    if (st == REC_OK && run->spec->refit)
+        rec_model_destroy(&run->model);
     return st;
 }
 
@@ -219,7 +214,6 @@ static enum rec_status run_phases(struct run *run, struct rec_model_info *info,
     if (run->model == NULL) {
         bool measured = run->weight[REFIT] > 0.0;
         st = fit(run, measured ? REFIT : FIT, run->data, err);
-        rec_model_destroy(&run->judged);
         if (st != REC_OK)
             return st;
     }
@@ -249,7 +243,6 @@ enum rec_status rec_train_run(const struct rec_train_context *context,
         *result = own_result;
 
     rec_model_destroy(&run.model);
-    rec_model_destroy(&run.judged);
     rec_dataset_destroy(&run.data);
     return st;
 }

@@ -288,6 +288,23 @@ class Start(Folder):
         self.imported()
         self.refused(self.serve("--model-file", model), "database")
 
+    def test_train_start(self):
+        self.imported()
+        small = ["--set", "factors=4", "--set", "epochs=2"]
+        first, second = self.dir / "first.model", self.dir / "second.model"
+        train = ["train", "--db", self.db, "--model", "bpr", *small]
+        done = run(*train, "--out", first)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = run(*train, "--start", first, "--out", second)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotEqual(first.read_bytes()[-64:], second.read_bytes()[-64:])
+        self.refused(run("train", "--db", self.db, "--model", "biased-mf", "--start", first,
+                         "--out", second), "is a model of bpr, not of biased-mf")
+        als = self.trained()
+        self.refused(run("train", "--db", self.db, "--model", "als", "--start", als, "--out", second),
+                     "does not go on")
+        self.refused(run(*train, "--start", self.dir / "none.model", "--out", second), "none.model")
+
     def test_healthcheck(self):
         self.imported()
         daemon = Daemon(self.db)

@@ -277,6 +277,26 @@ static void test_start(void **state) {
     rec_dataset_destroy(&more);
 }
 
+/* Goal: a family goes on from its own tensors, or says that it does not. */
+static void test_who_goes_on(void **state) {
+    struct rec_dataset *data = world_checkerboard(12);
+    (void)state;
+    for (size_t i = 0; rec_families[i] != NULL; i++) {
+        const struct rec_family *family = rec_families[i];
+        struct rec_params params = world_params(family);
+        struct rec_model *first = world_fit(family, data, 1, NULL), *second = NULL;
+        struct rec_error err = {.status = REC_OK};
+        const struct rec_fit options = {
+            .data = data, .params = &params, .seed = 1, .start = &first->tensors};
+        enum rec_status st = rec_model_fit(family, &options, &second, &err);
+        CHECK_ROW(st == (family->goes_on ? REC_OK : REC_BAD_INPUT), family->name);
+        CHECK_ROW(st == REC_OK || strstr(err.text, "does not go on") != NULL, family->name);
+        rec_model_destroy(&first);
+        rec_model_destroy(&second);
+    }
+    rec_dataset_destroy(&data);
+}
+
 /* Goal: the estimate of memory grows with what is asked for: users, items, factors and Adam. */
 static void test_fit_bytes(void **state) {
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
@@ -355,10 +375,11 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strata),  cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_weights), cmocka_unit_test(test_stars),
-        cmocka_unit_test(test_start),   cmocka_unit_test(test_early_stop),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_fit_bytes),
+        cmocka_unit_test(test_strata),     cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_weights),    cmocka_unit_test(test_stars),
+        cmocka_unit_test(test_start),      cmocka_unit_test(test_who_goes_on),
+        cmocka_unit_test(test_early_stop), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_fit_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
