@@ -21,6 +21,9 @@ void rec_csr_destroy(struct rec_csr **csr);
 enum rec_status rec_csr_transpose(const struct rec_csr *csr, struct rec_csr **out,
                                   struct rec_error *err);
 uint64_t rec_csr_entries(const struct rec_csr *csr);
+/* The first place from begin on whose column is at least `wanted`; end when there is none. Columns
+ * rise from begin to end. */
+uint64_t rec_csr_find(const uint32_t *column, uint64_t begin, uint64_t end, uint32_t wanted);
 
 /* ---- kernels (kernels.c chooses; kernels_ref.c defines) ------------------ */
 

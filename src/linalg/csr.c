@@ -64,3 +64,14 @@ enum rec_status rec_csr_transpose(const struct rec_csr *csr, struct rec_csr **ou
     *out = turned;
     return REC_OK;
 }
+
+uint64_t rec_csr_find(const uint32_t *column, uint64_t begin, uint64_t end, uint32_t wanted) {
+    while (begin < end) {
+        uint64_t middle = begin + (end - begin) / 2;
+        if (column[middle] < wanted)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}

@@ -58,6 +58,21 @@ static void test_transpose(void **state) {
     }
 }
 
+/* Goal: the place of a column is the first at or behind it, also where the row is empty. */
+static void test_find(void **state) {
+    static const uint32_t column[] = {9, 2, 5, 7, 1};
+    static const struct {
+        uint64_t begin, end;
+        uint32_t wanted;
+        uint64_t at;
+    } rows[] = {{1, 4, 0, 1}, {1, 4, 2, 1}, {1, 4, 3, 2}, {1, 4, 5, 2},
+                {1, 4, 7, 3}, {1, 4, 8, 4}, {1, 1, 2, 1}, {0, 1, UINT32_MAX, 1}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(rec_csr_find(column, rows[i].begin, rows[i].end, rows[i].wanted),
+                         rows[i].at);
+}
+
 static void test_refusals(void **state) {
     (void)state;
     struct rec_csr *csr = NULL;
@@ -78,6 +93,7 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_find),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
