@@ -253,15 +253,7 @@ static void ease_score(const struct rec_model *model, const float *queries, size
 
 /* The place of the first entry of the row at or behind this column. */
 static uint64_t find(const struct ease *self, uint32_t row, uint32_t column) {
-    uint64_t low = self->offset[row], high = self->offset[row + (size_t)1];
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (self->column[middle] < column)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return rec_csr_find(self->column, self->offset[row], self->offset[row + (size_t)1], column);
 }
 
 static float weight_between(const struct rec_model *model, uint32_t from, uint32_t to) {

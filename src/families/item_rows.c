@@ -149,15 +149,9 @@ void rec_item_rows_score(const struct rec_model *model, const float *queries, si
 
 float rec_item_rows_weight(const struct rec_model *model, uint32_t i, uint32_t j) {
     const struct item_rows *self = model->self;
-    uint64_t low = self->offset[i], end = self->offset[i + (size_t)1], high = end;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (self->item[middle] < j)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < end && self->item[low] == j ? self->weight[low] : 0.0f;
+    uint64_t end = self->offset[i + (size_t)1];
+    uint64_t at = rec_csr_find(self->item, self->offset[i], end, j);
+    return at < end && self->item[at] == j ? self->weight[at] : 0.0f;
 }
 
 void rec_item_rows_explain(const struct rec_model *model, const struct rec_history *history,

@@ -322,16 +322,9 @@ static void nextitem_similar(const struct rec_model *model, uint32_t item, uint3
 static float weight_at(const struct nextitem *self, size_t row, uint32_t column) {
     if (self->offset == NULL)
         return self->value[row * self->used + column];
-    uint64_t begin = self->offset[row], end = self->offset[row + 1];
-    while (begin < end) {
-        uint64_t middle = begin + (end - begin) / 2;
-        if (self->column[middle] < column)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return begin < self->offset[row + 1] && self->column[begin] == column ? self->value[begin]
-                                                                          : 0.0f;
+    uint64_t end = self->offset[row + 1];
+    uint64_t at = rec_csr_find(self->column, self->offset[row], end, column);
+    return at < end && self->column[at] == column ? self->value[at] : 0.0f;
 }
 
 static void nextitem_explain(const struct rec_model *model, const struct rec_history *history,

@@ -331,15 +331,7 @@ static void user_knn_score(const struct rec_model *model, const float *queries, 
 
 /* The place of the first entry of the user's row at or behind this item. */
 static uint64_t find(const struct rec_csr *matrix, size_t user, uint32_t item) {
-    uint64_t low = matrix->offset[user], high = matrix->offset[user + 1];
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (matrix->column[middle] < item)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return rec_csr_find(matrix->column, matrix->offset[user], matrix->offset[user + 1], item);
 }
 
 static uint64_t users_of(const struct user_knn *self, size_t item) {
