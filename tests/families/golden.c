@@ -2,9 +2,9 @@
 #include "families/golden.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "families/worlds.h"
+#include "linalg/variants.h"
 #include "test.h"
 
 static void keep_loss(void *context, const char *phase, double fraction, double loss) {
@@ -120,16 +120,8 @@ struct every_variant {
 };
 
 static void run(void **state) {
-    static const char *const variants[] = {"ref", "portable", "avx2", "avx512"};
     const struct every_variant *every = *state;
-    for (size_t i = 0; i < COUNT(variants); i++) {
-        assert_int_equal(setenv("REC_KERNELS", variants[i], 1), 0);
-        if (rec_kernels_init(NULL) != REC_OK) {
-            print_message("skipped: this processor does not run %s\n", variants[i]);
-            continue;
-        }
-        every->check();
-    }
+    for_each_variant(every->check);
 }
 
 int golden_main(void (*check)(void)) {
