@@ -82,31 +82,54 @@ struct order {
     char text[REC_PARAMS_MAX][ASSIGNMENT_BYTES];
 };
 
+/* Of "second.factors" only "second" is looked up: it chooses a family, and that one judges the rest
+ * when it is fitted. */
+static bool takes(const struct rec_family *family, const char *name) {
+    size_t bytes = strcspn(name, ".");
+    for (size_t i = 0; i < family->param_count; i++) {
+        const struct rec_param *row = &family->params[i];
+        if (strlen(row->name) == bytes && memcmp(row->name, name, bytes) == 0)
+            return name[bytes] == '\0' || row->type == REC_PARAM_FAMILY;
+    }
+    return false;
+}
+
+/* The name of all families' parameters that is nearest to `name`, or NULL. */
+static const char *nearest_of_all(const char *name) {
+    const char *names[REC_PARAMS_MAX + 1], *nearest = NULL;
+    for (size_t f = 0; rec_families[f] != NULL; f++) {
+        size_t count = 0;
+        if (nearest != NULL)
+            names[count++] = nearest; /* what another one must be nearer than */
+        for (size_t i = 0; i < rec_families[f]->param_count; i++)
+            names[count++] = rec_families[f]->params[i].name;
+        nearest = rec_text_nearest(name, names, count);
+    }
+    return nearest;
+}
+
 /* The name of a parameter, checked before its value is: of the model that was asked for, or of any
  * when it is the configured one, which the scheduler knows. */
-static enum rec_status check_name(const struct rec_family *family, const char *name, size_t bytes,
-                                  struct rec_error *err) {
-    const char *names[REC_PARAMS_MAX];
-    size_t count = 0;
-    for (size_t f = 0; rec_families[f] != NULL; f++) {
-        const struct rec_family *known = rec_families[f];
-        if (family != NULL && known != family)
-            continue;
-        for (size_t i = 0; i < known->param_count; i++) {
-            if (strlen(known->params[i].name) == bytes &&
-                memcmp(known->params[i].name, name, bytes) == 0)
-                return REC_OK;
-            if (count < REC_PARAMS_MAX)
-                names[count++] = known->params[i].name;
-        }
+static enum rec_status check_name(const struct rec_family *family, const char *assignment,
+                                  size_t bytes, struct rec_error *err) {
+    char name[65];
+    snprintf(name, sizeof(name), "%.*s", bytes < 64 ? (int)bytes : 64, assignment);
+    for (size_t f = 0; rec_families[f] != NULL; f++)
+        if ((family == NULL || rec_families[f] == family) && takes(rec_families[f], name))
+            return REC_OK;
+    if (family != NULL) { /* it says what it knows */
+        struct rec_error reason = {.status = REC_OK};
+        char text[sizeof(name) + 1];
+        struct rec_params params;
+        rec_params_defaults(family->params, family->param_count, &params);
+        snprintf(text, sizeof(text), "%s=", name);
+        (void)rec_params_set(&params, text, &reason);
+        return rec_error_set(err, REC_NOT_FOUND, "set: %s: %s", family->name, reason.text);
     }
-    char text[65];
-    snprintf(text, sizeof(text), "%.*s", bytes < 64 ? (int)bytes : 64, name);
-    const char *near = count == 0 ? NULL : rec_text_nearest(text, names, count);
-    return rec_error_set(err, REC_NOT_FOUND, "set: there is no parameter '%s' of %s%s%s%s", text,
-                         family == NULL ? "any model" : family->name,
-                         near == NULL ? "" : "; did you mean '", near == NULL ? "" : near,
-                         near == NULL ? "" : "'?");
+    const char *nearest = nearest_of_all(name);
+    return rec_error_set(err, REC_NOT_FOUND, "set: there is no parameter '%s' of any model%s%s%s",
+                         name, nearest == NULL ? "" : "; did you mean '",
+                         nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
 }
 
 /* {"factors": 64}, or ["factors=64"] as on the command line. */

@@ -15,6 +15,7 @@ enum {
     NAME_BYTES_MAX = 47,   /* of a parameter in an assignment; longer ones are in no table */
     NUMBER_BYTES = 32,     /* "-1.7976931348623157e+308" and the NUL */
     CHOICES_BYTES = 128,   /* the list of choices in a message */
+    NAMES_BYTES = 300,     /* that of a table's names */
     ASSIGNMENT_BYTES = 96, /* a name, "=", a value and the NUL */
     DIGITS_EXACT_MAX = 17, /* so many digits tell any two doubles apart */
 };
@@ -49,17 +50,29 @@ double rec_params_get(const struct rec_params *params, const char *name) {
     return params->value[row];
 }
 
+/* Puts a word behind those of a list of `cap` bytes; `used`, and the result, are how many it has.
+ */
+static size_t list_word(char *list, size_t cap, size_t used, const char *word) {
+    int n = snprintf(list + used, cap - used, "%s%s", used == 0 ? "" : ", ", word);
+    return used + (size_t)n < cap ? used + (size_t)n : cap - 1;
+}
+
 static enum rec_status unknown_name(const struct rec_params *params, const char *name,
                                     struct rec_error *err) {
     const char *names[REC_PARAMS_MAX];
+    char list[NAMES_BYTES] = "";
+    size_t used = 0;
     if (params->count == 0)
         return rec_error_set(err, REC_BAD_INPUT,
                              "parameter '%s' is not known: this model takes no parameters", name);
-    for (size_t i = 0; i < params->count; i++)
+    for (size_t i = 0; i < params->count; i++) {
         names[i] = params->table[i].name;
+        used = list_word(list, sizeof(list), used, names[i]);
+    }
     const char *nearest = rec_text_nearest(name, names, params->count);
     if (nearest == NULL)
-        return rec_error_set(err, REC_BAD_INPUT, "parameter '%s' is not known", name);
+        return rec_error_set(err, REC_BAD_INPUT, "parameter '%s' is not known. Known: %s", name,
+                             list);
     return rec_error_set(err, REC_BAD_INPUT, "parameter '%s' is not known; did you mean '%s'?",
                          name, nearest);
 }
@@ -85,9 +98,7 @@ static enum rec_status read_choice(const struct rec_param *row, const char *text
             *out = (double)i;
             return REC_OK;
         }
-        int n =
-            snprintf(list + used, sizeof(list) - used, "%s%s", i == 0 ? "" : ", ", row->choices[i]);
-        used = used + (size_t)n < sizeof(list) ? used + (size_t)n : sizeof(list) - 1;
+        used = list_word(list, sizeof(list), used, row->choices[i]);
     }
     return rec_error_set(err, REC_BAD_INPUT, "%s: '%.40s' is not one of: %s", row->name, text,
                          list);
@@ -178,10 +189,9 @@ enum rec_status rec_params_set(struct rec_params *params, const char *assignment
 
     char name[NAME_BYTES_MAX + 1] = {0};
     size_t bytes = (size_t)(sign - assignment);
+    memcpy(name, assignment, bytes < NAME_BYTES_MAX ? bytes : NAME_BYTES_MAX);
     if (bytes > NAME_BYTES_MAX)
-        return rec_error_set(err, REC_BAD_INPUT, "parameter '%.*s...' is not known", NAME_BYTES_MAX,
-                             assignment);
-    memcpy(name, assignment, bytes);
+        return unknown_name(params, name, err);
 
     char *dot = strchr(name, '.');
     if (dot != NULL)
