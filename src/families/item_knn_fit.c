@@ -177,13 +177,6 @@ static void row_task(void *context, size_t task, size_t worker) {
 
 /* ---- before and after ---------------------------------------------------------------- */
 
-/* No item has more neighbors than there are other items. */
-static uint32_t neighbors_of(const struct rec_fit *fit) {
-    uint32_t asked = (uint32_t)rec_params_get(fit->params, "neighbors");
-    uint32_t others = fit->data->items - 1;
-    return asked < others ? asked : others;
-}
-
 /* A row's neighbours are at most what its users have beside it: of a shop of many goods, few. */
 static uint64_t neighbors_max(const struct training *t, uint32_t i) {
     uint64_t most = 0;
@@ -278,7 +271,7 @@ enum rec_status rec_item_knn_fit(const struct rec_fit *fit, struct rec_tensors *
     struct training t = {
         .fit = fit,
         .count = fit->data->items,
-        .neighbors = neighbors_of(fit),
+        .neighbors = rec_item_rows_neighbors(fit),
         .shrinkage = rec_params_get(fit->params, "shrinkage"),
         .threads = rec_pool_threads(fit->pool),
         .length = rec_alloc_array(fit->data->items, 3 * sizeof(double)),
@@ -313,7 +306,7 @@ size_t rec_item_knn_fit_bytes(const struct rec_fit *fit) {
         double row = (double)(data->offset[user + (size_t)1] - data->offset[user]);
         pairs += row * (row - 1.0);
     }
-    double kept = fmin(8.0 * items * neighbors_of(fit), 8.0 * pairs);
+    double kept = fmin(8.0 * items * rec_item_rows_neighbors(fit), 8.0 * pairs);
     double inputs = 16.0 * rec_knn_events(data) + 8.0 * (items + users);
     double bytes = kept + fmax(kept + 8.0 * items, inputs) + (36.0 + 13.0 * threads) * items;
     return bytes < (double)SIZE_MAX / 2 ? (size_t)bytes : SIZE_MAX;

@@ -15,6 +15,12 @@ struct item_rows {
     float recency;
 };
 
+uint32_t rec_item_rows_neighbors(const struct rec_fit *fit) {
+    uint32_t asked = (uint32_t)rec_params_get(fit->params, "neighbors");
+    uint32_t others = fit->data->items - 1;
+    return asked < others ? asked : others;
+}
+
 enum rec_status rec_item_rows_add(struct rec_tensors *out, const uint32_t *found, uint32_t items,
                                   uint32_t **item, float **weight, struct rec_error *err) {
     void *data[3] = {NULL};

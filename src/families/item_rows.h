@@ -13,6 +13,9 @@
  * over any history then stay finite in float. */
 #define REC_ITEM_ROWS_VALUE_MAX 1e12f
 
+/* The parameter `neighbors`; no item has more than there are other items. */
+uint32_t rec_item_rows_neighbors(const struct rec_fit *fit);
+
 /* Adds the three tensors, the offsets filled from found [items]: how many each row has. */
 enum rec_status rec_item_rows_add(struct rec_tensors *out, const uint32_t *found, uint32_t items,
                                   uint32_t **item, float **weight, struct rec_error *err);

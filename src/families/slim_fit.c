@@ -367,13 +367,6 @@ static void finish(struct training *t) {
     rec_alloc_free(t->bench);
 }
 
-/* No item has more neighbors than there are other items. */
-static uint32_t neighbors_of(const struct rec_fit *fit) {
-    uint32_t asked = (uint32_t)rec_params_get(fit->params, "neighbors");
-    uint32_t others = fit->data->items - 1;
-    return asked < others ? asked : others;
-}
-
 enum rec_status rec_slim_fit(const struct rec_fit *fit, struct rec_tensors *out,
                              struct rec_error *err) {
     double alpha = rec_params_get(fit->params, "alpha") * (double)fit->data->users;
@@ -385,7 +378,7 @@ enum rec_status rec_slim_fit(const struct rec_fit *fit, struct rec_tensors *out,
         .l2 = (float)(alpha * (1.0 - ratio)),
         .tolerance = (float)rec_params_get(fit->params, "tolerance"),
         .non_negative = rec_params_get(fit->params, "non_negative") != 0.0,
-        .neighbors = neighbors_of(fit),
+        .neighbors = rec_item_rows_neighbors(fit),
         .sweeps_max = (uint32_t)rec_params_get(fit->params, "max_sweeps"),
         .threads = rec_pool_threads(fit->pool),
     };
@@ -411,7 +404,7 @@ enum rec_status rec_slim_fit(const struct rec_fit *fit, struct rec_tensors *out,
 size_t rec_slim_fit_bytes(const struct rec_fit *fit) {
     const struct rec_dataset *data = fit->data;
     double items = data->items, events = (double)data->offset[data->users], pairs = 0.0;
-    double neighbors = neighbors_of(fit), threads = (double)rec_pool_threads(fit->pool);
+    double neighbors = rec_item_rows_neighbors(fit), threads = (double)rec_pool_threads(fit->pool);
     for (uint32_t u = 0; u < data->users; u++) {
         double row = (double)(data->offset[u + 1] - data->offset[u]);
         pairs += row < items ? row * row : items * items;

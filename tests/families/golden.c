@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "families/item_rows.h"
 #include "families/worlds.h"
 #include "linalg/variants.h"
 #include "test.h"
@@ -56,6 +57,17 @@ void golden_check_tensor(const struct golden_row *row, const struct rec_model *m
                      REC_OK);
     assert_int_equal(tensor->rows * tensor->cols, n);
     golden_check(row, name, tensor->data, want, n);
+}
+
+void golden_check_item_rows(const struct golden_row *row, const struct rec_model *model,
+                            const double *want) {
+    float *dense = world_alloc(model->items, sizeof(*dense));
+    for (uint32_t i = 0; i < model->items; i++) {
+        for (uint32_t j = 0; j < model->items; j++)
+            dense[j] = rec_item_rows_weight(model, i, j);
+        golden_check(row, "row", dense, want + (size_t)i * model->items, model->items);
+    }
+    rec_alloc_free(dense);
 }
 
 /* Twice: what the first time left in scratch must not be seen. */

@@ -46,6 +46,9 @@ void golden_check(const struct golden_row *row, const char *what, const float *g
                   const double *want, size_t n);
 void golden_check_tensor(const struct golden_row *row, const struct rec_model *model,
                          const char *name, const double *want, size_t n);
+/* want [items x items]: the rows of a model that answers with item_rows.h. */
+void golden_check_item_rows(const struct golden_row *row, const struct rec_model *model,
+                            const double *want);
 void golden_check_answers(const struct golden_row *row, const struct golden_world *world,
                           const struct rec_model *model, const struct golden_answers *want);
 

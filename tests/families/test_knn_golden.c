@@ -9,7 +9,6 @@
 #include <math.h>
 
 #include "families/golden.h"
-#include "families/item_rows.h"
 #include "golden_knn.h"
 #include "test.h"
 
@@ -26,15 +25,6 @@ static struct golden_row row_of(const char *parameters) {
     return (struct golden_row){.name = parameters, .of_each = TERMS * (double)FLT_EPSILON};
 }
 
-static void check_rows(const struct golden_row *row, const struct rec_model *model,
-                       const double *want) {
-    float dense[SQUARE];
-    for (uint32_t i = 0; i < I; i++)
-        for (uint32_t j = 0; j < I; j++)
-            dense[i * I + j] = rec_item_rows_weight(model, i, j);
-    golden_check(row, "rows", dense, want, SQUARE);
-}
-
 static void check_item_knn(void) {
     for (size_t g = 0; g < COUNT(golden_item_parameters); g++) {
         const struct golden_row row = row_of(golden_item_parameters[g]);
@@ -46,7 +36,7 @@ static void check_item_knn(void) {
         const struct golden_answers answers = {.scores = golden_item_scores + g * I,
                                                .similar = similar};
         struct rec_model *model = golden_fit(&world, &rec_item_knn_family, row.name, NULL);
-        check_rows(&row, model, rows);
+        golden_check_item_rows(&row, model, rows);
         golden_check_answers(&row, &world, model, &answers);
         rec_model_destroy(&model);
     }

@@ -9,22 +9,12 @@
 #include <stdio.h>
 
 #include "families/golden.h"
-#include "families/item_rows.h"
 #include "golden_slim.h"
 #include "test.h"
 
 enum { I = GOLDEN_ITEMS, SQUARE = I * I, EVENTS = COUNT(golden_history) };
 
 static const struct golden_world world = {GOLDEN_WORLD, .seed = 7};
-
-static void check_rows(const struct golden_row *row, const struct rec_model *model,
-                       const double *want) {
-    float dense[SQUARE];
-    for (uint32_t i = 0; i < I; i++)
-        for (uint32_t j = 0; j < I; j++)
-            dense[i * I + j] = rec_item_rows_weight(model, i, j);
-    golden_check(row, "coefficients", dense, want, SQUARE);
-}
 
 static void check(void) {
     for (size_t c = 0; c < GOLDEN_CASES; c++) {
@@ -36,7 +26,7 @@ static void check(void) {
         char parameters[200];
         snprintf(parameters, sizeof(parameters), "%s tolerance=1e-6 max_sweeps=10000", row.name);
         struct rec_model *model = golden_fit(&world, &rec_slim_family, parameters, NULL);
-        check_rows(&row, model, golden_coefficients + c * SQUARE);
+        golden_check_item_rows(&row, model, golden_coefficients + c * SQUARE);
         golden_check_answers(&row, &world, model, &answers);
         rec_model_destroy(&model);
     }
