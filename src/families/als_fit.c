@@ -114,6 +114,13 @@ static bool solve_exactly(const struct step *step, const struct als_done *done, 
     return false;
 }
 
+/* Squares of smaller numbers are subnormal, and those take ten times as long to work with: a model
+ * that more regularization than it bears pulls to zero would take its time over nothing. */
+static void clear_traces(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = fabsf(x[i]) < 1e-18f ? 0.0f : x[i];
+}
+
 /* One row of the solved side; its part of the objective is added to *loss, and of that its
  * regularization to *norm. */
 static bool solve_row(const struct step *step, uint32_t row, float *work, double *loss,
@@ -132,6 +139,7 @@ static bool solve_row(const struct step *step, uint32_t row, float *work, double
     if (step->t->block > 0 ? !rec_als_block_step(&step->blocks, &done, x, work, &share)
                            : !solve_exactly(step, &done, x, work, &share))
         return false;
+    clear_traces(x, f);
     for (size_t k = 0; k < done.count; k++)
         sum += done.confidence[k];
     *loss += share;
