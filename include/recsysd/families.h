@@ -24,4 +24,9 @@ extern const struct rec_family rec_blend_family;
 /* NULL-terminated. */
 extern const struct rec_family *const rec_families[];
 
+/* What was set for families that a row chooses ("first.factors=64"), which rec_params_set takes as
+ * it is: to be asked once all is set, as the choice may come last. BAD_INPUT as rec_params_set,
+ * naming the row. */
+enum rec_status rec_families_check(const struct rec_params *params, struct rec_error *err);
+
 #endif

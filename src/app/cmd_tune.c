@@ -106,6 +106,8 @@ static enum rec_status read_model(struct tuning *tuning, struct rec_error *err) 
         if (st == REC_OK)
             rec_params_mark(&model->params, strchr(config->list[i], '.') + 1, tuning->fixed);
     }
+    if (st == REC_OK)
+        st = rec_families_check(&model->params, err);
     describe_set(tuning);
     return st == REC_OK ? rec_tune_space_init(&tuning->space, model->family, &model->params,
                                               tuning->fixed, err)
