@@ -198,6 +198,18 @@ static void print_set(const char *label, const struct rec_params *params) {
     }
 }
 
+/* What train has to be told so that it fits what was tuned: it takes neither a protocol nor
+ * positive-min, and has a rating-min of its own. */
+static void print_fitted(const struct tuning *tuning) {
+    double rating_min = tuning->data.protocol.positive_min;
+    config_print_flags(stdout, tuning->config, OF_DATA | FOR_TRAIN);
+    if (isinf(rating_min))
+        (void)fputs(" --rating-min -1e6", stdout); /* the least it takes: every rating counts */
+    else if (config_number(tuning->config, SET_RATING_MIN) < rating_min ||
+             config_number(tuning->config, SET_RATING_MIN) > rating_min)
+        (void)printf(" --rating-min %.15g", rating_min);
+}
+
 static void print_commands(const struct tuning *tuning, const struct rec_params *params) {
     const char *name = tuning->model.family->name;
     (void)fputs("\nevaluate it: recsysd evaluate", stdout);
@@ -208,7 +220,12 @@ static void print_commands(const struct tuning *tuning, const struct rec_params 
     config_print_word(stdout, tuning->config->positional[0]);
     (void)printf("\ntrain it:    recsysd train --model %s", name);
     print_set("", params);
+    print_fitted(tuning);
     (void)fputs(" --db FILE\n", stdout);
+    if (isfinite(tuning->data.protocol.value_min))
+        (void)printf("             it counts rows of a value below %.15g, too: leave them out of "
+                     "what is imported\n",
+                     tuning->data.protocol.value_min);
 }
 
 static void print_result(const struct tuning *tuning, double test) {

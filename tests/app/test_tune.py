@@ -66,6 +66,34 @@ class Found(Folder):
         for part in ("--test-last 2", "--liked-only ", "--positive-min 3.5", "'my ml'"):
             self.assertIn(part, command)
 
+    def test_train_line(self):
+        """Goal: what is printed to train weighs, likes and draws as the search did."""
+        (self.dir / "x.ini").write_text("rating-min = 3\n")
+        search = ["--format", "movielens", "ml", "--model", "popularity", "--trials", "1"]
+        rows = [
+            (["--protocol", "last-out"], ""),
+            (["--protocol", "last-out", "--seed", "7"], " --seed 7"),
+            (["--protocol", "last-out", "--positive-min", "3.5"], " --rating-min 3.5"),
+            (["--protocol", "next-item"], " --rating-min -1e6"),
+            (["--positive-min", "any", "--weights", "rating=value,order=2"],
+             " --weights rating=value,order=2 --rating-min -1e6"),
+            (["--protocol", "last-out", "--config", "x.ini"], " --rating-min 4"),
+            (["--positive-min", "3", "--liked-only", "--config", "x.ini"], ""),
+        ]
+        imported = run("import", "--db", "x.db", "--format", "movielens", "ml", cwd=self.dir)
+        self.assertEqual(imported.returncode, 0, imported.stderr)
+        for args, says in rows:
+            with self.subTest(args=args):
+                done = self.tune(*search, *args)
+                self.assertNotIn("of a value below", done.stdout)
+                line = re.search(r"train it: +recsysd (train --model popularity.*)", done.stdout)[1]
+                line, rest = re.sub(r" --set \S+", "", line), " --db FILE"
+                self.assertEqual(line, "train --model popularity" + says + rest)
+                trained = run(*line.replace("FILE", "x.db").split(), cwd=self.dir)
+                self.assertEqual(trained.returncode, 0, trained.stderr)
+        done = self.tune(*search, "--value-min", "2")
+        self.assertIn("it counts rows of a value below 2, too", done.stdout)
+
     def test_page(self):
         """Goal: one page, well formed, that fetches nothing."""
         self.tune(*self.data, "--model", "popularity", "--trials", "12", "--html", "t.html")
