@@ -19,6 +19,8 @@ extern const struct rec_family rec_biased_mf_family;
 extern const struct rec_family rec_bpr_family;
 extern const struct rec_family rec_dae_family;
 extern const struct rec_family rec_multvae_family;
+extern const struct rec_family rec_neuralmf_family;
+extern const struct rec_family rec_ncf_family;
 extern const struct rec_family rec_blend_family;
 
 /* NULL-terminated. */

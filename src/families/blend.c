@@ -50,7 +50,8 @@ static const char *const members[] = {
     "none",      "random",   "popularity", "personal-popularity",
     "item-knn",  "user-knn", "ease",       "slim",
     "next-item", "svd",      "als",        "biased-mf",
-    "bpr",       "dae",      "mult-vae",   NULL,
+    "bpr",       "dae",      "mult-vae",   "neural-mf",
+    "ncf",       NULL,
 };
 enum { MEMBER_NONE = 0, MEMBER_PERSONAL = 3, MEMBER_EASE = 6 };
 enum { WEIGHTS_FIT, WEIGHTS_GIVEN };

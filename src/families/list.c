@@ -20,6 +20,8 @@ const struct rec_family *const rec_families[] = {
     &rec_bpr_family,
     &rec_dae_family,
     &rec_multvae_family,
+    &rec_neuralmf_family,
+    &rec_ncf_family,
     &rec_blend_family,
     NULL,
 };

@@ -342,6 +342,21 @@ static void test_similar(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* A family that learns from what users have not may refuse a world where everyone has everything,
+ * and then says so. */
+static bool refuses_full(const struct rec_family *family, const struct rec_dataset *data) {
+    struct rec_params params = world_params(family);
+    struct rec_fit fit = {.data = data, .params = &params, .seed = 1};
+    struct rec_error err = {.status = REC_OK};
+    struct rec_model *model = NULL;
+    bool draws = family == &rec_neuralmf_family || family == &rec_ncf_family;
+    if (!draws)
+        return false;
+    CHECK_ROW(rec_model_fit(family, &fit, &model, &err) == REC_BAD_INPUT, family->name);
+    CHECK_ROW(strstr(err.text, "nothing to tell liked ones from") != NULL, family->name);
+    return true;
+}
+
 /* Goal: the smallest and flattest worlds are worlds too. */
 static void test_small_worlds(void **state) {
     (void)state;
@@ -357,6 +372,8 @@ static void test_small_worlds(void **state) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct rec_dataset *data = world_full(rows[i].users, rows[i].items);
         EACH_FAMILY(family) {
+            if (refuses_full(family, data))
+                continue;
             struct rec_model *model = world_fit(family, data, 1, NULL);
             struct rec_event events[HISTORY_MAX];
             struct rec_history history = world_history(data, 0, events);

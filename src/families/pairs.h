@@ -1,0 +1,136 @@
+/* What neural-mf and ncf are: a network that looks at one user and one item at a time. ncf.c has
+ * the equations. Training is in pairs_step.c (one step) and pairs_fit.c, answers in pairs.c. Inside
+ * the room only.
+ *
+ * The first layer splits: W1 (u, v) = Wu u + Wv v. Each half is worked out once for each user or
+ * item, however many pairs they are in; a pair costs one sum of two halves, and what is above. */
+#ifndef FAMILIES_PAIRS_H
+#define FAMILIES_PAIRS_H
+
+#include "recsysd/model.h"
+#include "recsysd/nn.h"
+
+/* Weights beyond this are refused: scores then stay finite in float, whatever the layers. */
+#define REC_PAIRS_VALUE_MAX 1e4f
+enum { REC_PAIRS_LAYERS_MAX = 3, REC_PAIRS_HIDDEN_MAX = 256, REC_PAIRS_FACTORS_MAX = 512 };
+
+struct rec_pairs_spec {
+    const struct rec_family *family;
+    size_t factors; /* of each tower */
+    size_t product; /* factors of the tower of products: `factors`, or 0 without it */
+    size_t width;   /* of an embedding: products first, then what goes into the layers */
+    size_t layers, hidden[REC_PAIRS_LAYERS_MAX];
+    size_t row;    /* what a pair's halves are made of: products, then the first layer's numbers */
+    size_t joined; /* inputs of the output: last layer, products, 1 */
+    bool bpr;
+    size_t negatives, batch, epochs, patience;
+    float dropout, rate, decay, recency;
+};
+
+/* Rows that both parameter tables have. */
+/* clang-format off */
+#define REC_PAIRS_PARAMS(factors, epochs, dropout)                                                 \
+    {"factors", REC_PARAM_INT, 1, REC_PAIRS_FACTORS_MAX, true, factors, NULL,                      \
+     "numbers of an embedding"},                                                                   \
+    {"dropout", REC_PARAM_FLOAT, 0, 0.95, false, dropout, NULL,                                    \
+     "share of each layer's numbers that is hidden from the next while training"},                 \
+    {"negatives", REC_PARAM_INT, 1, 100, false, 4, NULL,                                           \
+     "items drawn for each pair, anew in each epoch, of those the user has not"},                  \
+    {"epochs", REC_PARAM_INT, 1, 10000, true, epochs, NULL, "passes over the pairs, at most"},     \
+    {"batch", REC_PARAM_INT, 1, 65536, true, 1024, NULL, "pairs a step, negatives not counted"},   \
+    {"learning_rate", REC_PARAM_FLOAT, 1e-6, 10, true, 1e-3, NULL, "Adam's"},                      \
+    {"regularization", REC_PARAM_FLOAT, 0, 1, false, 0, NULL, "L2 penalty on all weights"},        \
+    REC_EARLYSTOP_PARAM(5), REC_RECENCY_PARAM
+/* clang-format on */
+
+/* Reads the rows above and works out what follows from them; family, product (0 or not), layers and
+ * hidden are the family's. */
+void rec_pairs_read(const struct rec_params *params, struct rec_pairs_spec *spec);
+
+/* ---- one step (pairs_step.c) ---------------------------------------------------------- */
+
+/* One of the two sides: users or items. */
+struct rec_pairs_side {
+    struct rec_variable rows;   /* [count x width] the embeddings */
+    struct rec_variable layer;  /* [first layer x inputs] its half; the users' ends with the bias */
+    size_t inputs;              /* factors, and 1 for the bias */
+    struct rec_batch *batch;    /* a row a sample: who it is */
+    uint32_t *slot;             /* [samples] where that is among those of the batch */
+    struct rec_matrix gathered; /* [of the batch x width + 1] their embeddings, 1 */
+    struct rec_matrix half;     /* [of the batch x first layer] */
+    struct rec_matrix gradient; /* [samples x row] */
+    float *partial;             /* of layer, a block of the batch each */
+};
+
+/* A network in training. The embeddings of items, the layers and the prior are in the tensors; the
+ * users' embeddings end with the training. */
+struct rec_pairs_trainer {
+    const struct rec_pairs_spec *spec;
+    struct rec_pool *pool;
+    uint64_t seed;
+    size_t batch_max, pairs; /* pairs of one positive: itself and its negatives */
+    struct rec_pairs_side users, items;
+    struct rec_variable layer[REC_PAIRS_LAYERS_MAX]; /* from the second on: [0] is not used */
+    struct rec_variable output;                      /* [1 x joined] */
+    float *user_rows, *user_layer, *item_layer, *prior;
+    float *block; /* the room of all matrices */
+    float *slices;
+    size_t slice_floats, partial_floats;
+    double *slice_loss;
+    float *work; /* [threads x work_floats] */
+    size_t work_floats, slice_work_floats;
+    struct rec_adam adam;
+};
+
+struct rec_pairs_sample {
+    size_t n;             /* positives, at most batch_max */
+    const uint32_t *user; /* [n] */
+    const uint32_t *item; /* [n x pairs] the positive, then its negatives */
+    const float *weight;  /* [n] */
+};
+
+/* Adds the tensors to `out` and starts all weights. errors: NO_MEMORY; then *out is NULL */
+enum rec_status rec_pairs_trainer_create(const struct rec_pairs_spec *spec,
+                                         const struct rec_fit *fit, size_t batch_max,
+                                         struct rec_tensors *tensors,
+                                         struct rec_pairs_trainer **out, struct rec_error *err);
+void rec_pairs_trainer_destroy(struct rec_pairs_trainer **trainer);
+/* What create allocates, the tensors included. */
+double rec_pairs_trainer_bytes(const struct rec_pairs_spec *spec, double users, double items,
+                               size_t batch_max, size_t threads);
+
+/* A step of Adam down the sample's loss a positive, which is returned. */
+double rec_pairs_step(struct rec_pairs_trainer *trainer, const struct rec_pairs_sample *sample);
+
+/* ---- training (pairs_fit.c) -------------------------------------------------------------- */
+
+size_t rec_pairs_fit_bytes(const struct rec_fit *fit, const struct rec_pairs_spec *spec);
+/* users: the trained embeddings [users x width] (rec_alloc_free), which no model keeps: so that the
+ * fold-in can be measured against them. NULL: not wanted. */
+enum rec_status rec_pairs_fit(const struct rec_fit *fit, const struct rec_pairs_spec *spec,
+                              float **users, struct rec_tensors *out, struct rec_error *err);
+
+/* ---- answering (pairs.c) ------------------------------------------------------------------ */
+
+enum rec_status rec_pairs_open(struct rec_model *model, const struct rec_pairs_spec *spec,
+                               struct rec_error *err);
+void rec_pairs_close(struct rec_model *model);
+bool rec_pairs_query(const struct rec_model *model, const struct rec_history *history, float *query,
+                     float *scratch);
+/* The query of a user whose embedding [width] is known. scratch as for rec_pairs_query. */
+void rec_pairs_query_user(const struct rec_model *model, const float *user, float *query,
+                          float *scratch);
+void rec_pairs_score(const struct rec_model *model, const float *queries, size_t n, uint32_t first,
+                     uint32_t count, float *scores);
+/* The cosine of two items' embeddings, both towers side by side. */
+void rec_pairs_similar(const struct rec_model *model, uint32_t item, uint32_t first, uint32_t count,
+                       float *scores);
+/* What open allocates for `items` items. */
+double rec_pairs_open_bytes(const struct rec_pairs_spec *spec, double items);
+
+/* ---- the families ---------------------------------------------------------------------------- */
+
+struct rec_pairs_spec rec_ncf_spec(const struct rec_params *params);
+struct rec_pairs_spec rec_neuralmf_spec(const struct rec_params *params);
+
+#endif
