@@ -45,7 +45,7 @@ double rec_tune_value(const struct rec_tune_dim *dim, double unit);
 /* ---- trials ------------------------------------------------------------------------- */
 
 struct rec_tune_trial {
-    uint32_t number; /* from 0, in the order in which trials begin */
+    uint32_t number; /* from 0 (for people from 1), in the order in which trials begin */
     enum rec_study_state state;
     double value;                 /* COMPLETE: the metric; PRUNED: its best look; FAILED: NAN */
     double seconds;               /* of fit and judgement */
@@ -158,7 +158,7 @@ enum rec_status rec_tune_importance(const struct rec_tune_space *space,
                                     const struct rec_tune_trial *trials, size_t count,
                                     double *shares, struct rec_error *err);
 
-/* Of a search that has a best trial; all is borrowed. */
+/* Of a search that has a best trial, its trials by number; all is borrowed. */
 struct rec_tune_report {
     const char *version, *data, *protocol;
     int64_t made_at;

@@ -4,6 +4,7 @@
  * part is looked at once, at the end, with the winner: whoever looks at it for every trial has made
  * it a second validation part. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "evaluate.h"
@@ -60,12 +61,14 @@ static void on_ended(void *context, const struct rec_tune_search *search,
         return;
     if (trial->state == REC_STUDY_FAILED)
         (void)snprintf(value, sizeof(value), "failed: %s", trial->error);
+    else if (trial->state == REC_STUDY_PRUNED) /* its looks are at users of its own */
+        (void)snprintf(value, sizeof(value), "given up after epoch %u",
+                       trial->looks[trial->look_count - 1].epoch);
     else
-        (void)snprintf(value, sizeof(value), "%.4f%s", trial->value,
-                       trial->state == REC_STUDY_PRUNED ? " at best, given up" : "");
+        (void)snprintf(value, sizeof(value), "%.4f", trial->value);
     write_searched(&tuning->space, trial, parameters, sizeof(parameters));
-    (void)fprintf(stderr, "trial %zu of %zu: %s  %.1f s  %s", search->count, tuning->options.trials,
-                  value, trial->seconds, parameters);
+    (void)fprintf(stderr, "trial %u of %zu: %s  %.1f s  %s", trial->number + 1,
+                  tuning->options.trials, value, trial->seconds, parameters);
     if (search->best < search->count)
         (void)fprintf(stderr, "  (best %.4f)", search->trials[search->best].value);
     (void)fputc('\n', stderr);
@@ -242,7 +245,7 @@ static void print_result(const struct tuning *tuning, double test) {
                  tuning->model.family->name, tuning->data.name, search->count, search->complete,
                  search->pruned, search->failed, tuning->seconds, ends[search->end]);
     (void)printf("best:        %s %.4f on validation, trial %u: %s\n", metric, best->value,
-                 best->number, parameters);
+                 best->number + 1, parameters);
     for (size_t t = 0; t < search->count; t++)
         if (search->trials[t].number == 0 && search->trials[t].state == REC_STUDY_COMPLETE)
             (void)printf("the start:   %s %.4f on validation\n", metric, search->trials[t].value);
@@ -271,7 +274,21 @@ static enum rec_status save_html(const struct tuning *tuning, double test, struc
     return st == REC_OK ? rec_page_save(path, write_html, &report, err) : st;
 }
 
+static int by_number(const void *a, const void *b) {
+    const struct rec_tune_trial *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* Several at a time end in another order than they began in; a page has one numbering. */
+static void order_by_number(struct rec_tune_search *search) {
+    uint32_t best = search->trials[search->best].number;
+    qsort(search->trials, search->count, sizeof(*search->trials), by_number);
+    for (search->best = 0; search->trials[search->best].number != best; search->best++)
+        ;
+}
+
 static enum rec_status finish(struct tuning *tuning, struct rec_error *err) {
+    order_by_number(&tuning->search);
     struct rec_params params = winner(tuning);
     double test = (double)NAN;
     enum rec_status st = judge_on_test(tuning, &params, &test, err);

@@ -14,6 +14,15 @@ static const struct rec_param *row_of(const struct rec_tune_space *space, size_t
     return &space->family->params[space->dim[d].row];
 }
 
+/* Trials are counted from 1 for people, and are given up, not pruned. */
+static uint32_t place_of(const struct rec_tune_trial *trial) {
+    return trial->number + 1;
+}
+
+static const char *state_of(const struct rec_tune_trial *trial) {
+    return trial->state == REC_STUDY_PRUNED ? "given up" : rec_study_state_text(trial->state);
+}
+
 static void value_text(const struct rec_tune_space *space, size_t d, double value,
                        char text[TEXT_BYTES]) {
     const struct rec_param *row = row_of(space, d);
@@ -78,20 +87,23 @@ static struct rec_scale value_scale(const struct rec_tune_search *search) {
     return rec_scale_of(least, most, BOTTOM, TOP - BOTTOM);
 }
 
+static double trial_x(const struct rec_scale *x, const struct rec_tune_trial *trial) {
+    return rec_scale_place(x, (double)place_of(trial));
+}
+
 static void write_best_line(FILE *out, const struct rec_tune_search *search,
                             const struct rec_scale *x, const struct rec_scale *y) {
     double best = -INFINITY;
     (void)fputs("<polyline class=\"line s1\" points=\"", out);
     for (size_t t = 0; t < search->count; t++) {
-        if (search->trials[t].state == REC_STUDY_COMPLETE && search->trials[t].value > best) {
+        const struct rec_tune_trial *trial = &search->trials[t];
+        if (trial->state == REC_STUDY_COMPLETE && trial->value > best) {
             if (isfinite(best))
-                (void)fprintf(out, "%.1f,%.1f ", rec_scale_place(x, (double)t + 1.0),
-                              rec_scale_place(y, best));
-            best = search->trials[t].value;
+                (void)fprintf(out, "%.1f,%.1f ", trial_x(x, trial), rec_scale_place(y, best));
+            best = trial->value;
         }
         if (isfinite(best))
-            (void)fprintf(out, "%.1f,%.1f ", rec_scale_place(x, (double)t + 1.0),
-                          rec_scale_place(y, best));
+            (void)fprintf(out, "%.1f,%.1f ", trial_x(x, trial), rec_scale_place(y, best));
     }
     (void)fputs("\"><title>best so far</title></polyline>\n", out);
 }
@@ -99,22 +111,22 @@ static void write_best_line(FILE *out, const struct rec_tune_search *search,
 /* Given up and failed trials have no value on this scale: they are marks below it. */
 static void write_history(FILE *out, const struct rec_tune_search *search) {
     struct rec_scale y = value_scale(search);
-    struct rec_scale x = rec_scale_of(0.0, (double)search->count, LEFT, RIGHT - LEFT);
-    rec_chart_begin(out, BOTTOM + 64.0, "the value of each trial in the order in which they ended");
+    double last = (double)place_of(&search->trials[search->count - 1]);
+    struct rec_scale x = rec_scale_of(0.0, last, LEFT, RIGHT - LEFT);
+    rec_chart_begin(out, BOTTOM + 64.0, "the value of each trial, by number");
     rec_chart_ticks_y(out, &y, LEFT, RIGHT);
     rec_chart_ticks_x(out, &x, TOP, BOTTOM + 14.0);
-    rec_chart_label(out, (LEFT + RIGHT) / 2.0, BOTTOM + 54.0, "middle",
-                    "trials, in the order in which they ended");
+    rec_chart_label(out, (LEFT + RIGHT) / 2.0, BOTTOM + 54.0, "middle", "trial");
     write_best_line(out, search, &x, &y);
     for (size_t t = 0; t < search->count; t++) {
         const struct rec_tune_trial *trial = &search->trials[t];
         bool complete = trial->state == REC_STUDY_COMPLETE;
         (void)fprintf(out,
                       "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"><title>trial %u, %s",
-                      complete ? "point" : "error", rec_scale_place(&x, (double)t + 1.0),
+                      complete ? "point" : "error", trial_x(&x, trial),
                       complete ? rec_scale_place(&y, trial->value) : BOTTOM + 8.0, complete ? 4 : 3,
-                      trial->number, rec_study_state_text(trial->state));
-        if (isfinite(trial->value))
+                      place_of(trial), state_of(trial));
+        if (complete)
             (void)fprintf(out, ": %.4f", trial->value);
         (void)fputs("</title></circle>\n", out);
     }
@@ -164,7 +176,7 @@ static void write_trial(FILE *out, const struct rec_tune_report *report,
         (void)fprintf(out, "%.1f,%.1f ", axis_x(space, d),
                       axis_y(rec_tune_unit(&space->dim[d], trial->param[space->dim[d].row])));
     (void)fprintf(out, "%.1f,%.1f\"><title>trial %u: %.4f</title></polyline>\n",
-                  axis_x(space, space->count), axis_y(share), trial->number, trial->value);
+                  axis_x(space, space->count), axis_y(share), place_of(trial), trial->value);
 }
 
 static void write_coordinates(FILE *out, const struct rec_tune_report *report) {
@@ -211,9 +223,8 @@ static void write_row(FILE *out, const struct rec_tune_report *report,
                       const struct rec_tune_trial *trial) {
     const struct rec_tune_space *space = report->options->space;
     bool best = trial == &report->search->trials[report->search->best];
-    (void)fprintf(out, "<tr><td>%u</td><td>%s</td>", trial->number,
-                  rec_study_state_text(trial->state));
-    if (isfinite(trial->value))
+    (void)fprintf(out, "<tr><td>%u</td><td>%s</td>", place_of(trial), state_of(trial));
+    if (trial->state == REC_STUDY_COMPLETE)
         (void)fprintf(out, "<td%s>%.4f</td>", best ? " class=\"best\"" : "", trial->value);
     else
         (void)fputs("<td></td>", out);
@@ -233,7 +244,7 @@ static void write_row(FILE *out, const struct rec_tune_report *report,
 static void write_table(FILE *out, const struct rec_tune_report *report) {
     const struct rec_tune_space *space = report->options->space;
     (void)fputs("<section class=\"wide\">\n<h2>Trials</h2>\n<table>\n<tr><th>trial</th>"
-                "<th>state</th><th>value</th><th>s</th>",
+                "<th>state</th><th>validation</th><th>s</th>",
                 out);
     for (size_t d = 0; d < space->count; d++) {
         (void)fputs("<th>", out);

@@ -38,7 +38,11 @@ class Found(Folder):
         done = self.tune(*self.data, "--model", "svd", "--trials", "12", "--set",
                          "svd.iterations=3")
         self.assertRegex(done.stdout, r"svd on ml: 12 trials \(12 complete, 0 given up, 0 failed\)")
-        self.assertEqual(len(re.findall(r"(?m)^trial \d+ of 12: ", done.stderr)), 12, done.stderr)
+        trials = dict(re.findall(r"(?m)^trial (\d+) of 12: (\S+)", done.stderr))
+        self.assertEqual(sorted(map(int, trials)), list(range(1, 13)), done.stderr)
+        number, value = re.search(r"best: .* \S+@10 (\S+) on validation, trial (\d+):",
+                                  done.stdout).groups()[::-1]
+        self.assertEqual(trials[number], value)
         best = float(re.search(r"best: +ndcg@10 (\S+) on validation", done.stdout)[1])
         start = float(re.search(r"the start: +ndcg@10 (\S+) on validation", done.stdout)[1])
         self.assertGreaterEqual(best, start)
@@ -94,10 +98,23 @@ class Found(Folder):
         done = self.tune(*search, "--value-min", "2")
         self.assertIn("it counts rows of a value below 2, too", done.stdout)
 
+    def test_given_up(self):
+        """Goal: what was given up says so, and no value that other trials could be compared with."""
+        done = self.tune(*self.data, "--model", "bpr", "--trials", "30", "--threads", "1",
+                         "--set", "bpr.early_stop=5")
+        ends = re.findall(r"(?m)^trial \d+ of 30: given up(.*)", done.stderr)
+        self.assertIn(f" {len(ends)} given up", done.stdout)
+        self.assertGreater(len(ends), 0)
+        for end in ends:
+            self.assertRegex(end, r"^ after epoch \d+  \d+\.\d s  ")
+
     def test_page(self):
         """Goal: one page, well formed, that fetches nothing."""
         self.tune(*self.data, "--model", "popularity", "--trials", "12", "--html", "t.html")
         page = (self.dir / "t.html").read_text()
+        one_to_12 = [str(n) for n in range(1, 13)]
+        self.assertEqual(re.findall(r"<tr><td>(\d+)", page), one_to_12)
+        self.assertEqual(re.findall(r"<circle.*<title>trial (\d+)", page), one_to_12)
         self.assertEqual(page.count("<svg"), 3)
         self.assertNotRegex(page, r"(?i)https?:|<script|<link|nan|inf\b")
         open_tags = []

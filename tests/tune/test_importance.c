@@ -133,8 +133,9 @@ static size_t count_of(const char *text, const char *part) {
     return count;
 }
 
-/* Goal: a page has a mark for every trial, escapes what it is given and says nothing that is not a
- * number, also with one trial alone and with failed ones. */
+/* Goal: a page has a mark for every trial, counted from 1, escapes what it is given and says
+ * nothing that is not a number, also with one trial alone and with failed ones; nor what one that
+ * was given up had, which is not to be compared. */
 static void test_page(void **state) {
     (void)state;
     struct rec_tune_space space = space_of(&made);
@@ -148,6 +149,7 @@ static void test_page(void **state) {
     trials[4].value = (double)NAN;
     (void)snprintf(trials[4].error, sizeof(trials[4].error), "a < b & c");
     trials[5].state = REC_STUDY_PRUNED;
+    trials[5].value = 0.98765;
     for (size_t count = 1; count <= TRIALS; count += TRIALS - 1) {
         const struct rec_tune_search search = {.trials = trials, .count = count};
         const struct rec_tune_report report = {.version = "1",
@@ -167,6 +169,11 @@ static void test_page(void **state) {
         assert_int_equal(count_of(text, "</svg>"), 3);
         assert_int_equal(count_of(text, "<circle"), count);
         assert_int_equal(count_of(text, "<tr><td>"), count);
+        assert_int_equal(count_of(text, "<title>trial 0"), 0);
+        assert_int_equal(count_of(text, "<tr><td>0<"), 0);
+        assert_int_equal(count_of(text, "<title>trial 6, given up</title>"), count > 5);
+        assert_int_equal(count_of(text, "<tr><td>6</td><td>given up</td><td></td>"), count > 5);
+        assert_int_equal(count_of(text, "0.9877"), 0);
         assert_int_equal(count_of(text, "class=\"bar\""), DIMS);
         assert_int_equal(count_of(text, "nan"), 0);
         assert_int_equal(count_of(text, "inf"), 0);
