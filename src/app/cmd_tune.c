@@ -313,6 +313,7 @@ int cmd_tune(const struct config *config) {
     progress_start(&tuning->line, config_flag(config, SET_PROGRESS));
 
     enum rec_status st = begin(tuning, &err);
+    bool began = st == REC_OK; /* from here on it is the work that fails, not the settings */
     uint64_t began_ns = rec_clock_monotonic_ns();
     tuning->line.started_ns = began_ns; /* the time left is about trials, not reading */
     if (st == REC_OK)
@@ -329,5 +330,5 @@ int cmd_tune(const struct config *config) {
     if (st == REC_OK)
         return EXIT_DONE;
     (void)app_fail(&err);
-    return st == REC_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
+    return st == REC_BAD_INPUT && !began ? EXIT_USAGE : EXIT_FAILED;
 }

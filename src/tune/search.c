@@ -311,8 +311,9 @@ static enum rec_status verdict(const struct rec_tune_options *options,
         return REC_OK;
     for (size_t t = 0; t < search->count; t++)
         if (search->trials[t].state == REC_STUDY_FAILED)
-            return rec_error_set(err, REC_BAD_INPUT, "%s: all %zu trials failed; the first: %.300s",
-                                 name, search->count, search->trials[t].error);
+            return rec_error_set(err, REC_BAD_INPUT,
+                                 "all %zu trials of %s failed; the first: %.300s", search->count,
+                                 name, search->trials[t].error);
     return rec_error_set(err, REC_CANCELLED,
                          "%s: no trial was complete within %g s; allow more time, or set "
                          "parameters that are quick to fit",

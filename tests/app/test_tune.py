@@ -235,10 +235,12 @@ class Refused(Folder):
                 self.assertIn(says, self.tune(*args, code=code).stderr)
 
     def test_all_fail(self):
-        """Goal: where every trial fails the first reason is given."""
+        """Goal: where every trial fails the first reason is given, with the model's name once, and the
+        exit code is that of train, which would not have the memory either."""
         done = self.tune(*self.data, "--model", "als", "--set", "als.factors=2048", "--trials", "3",
-                         "--memory-mb", "1", code=2)
-        self.assertRegex(done.stderr, "als: all 3 trials failed; the first: .*memory")
+                         "--memory-mb", "1", code=1)
+        self.assertRegex(done.stderr, "all 3 trials of als failed; the first: als: train.*memory")
+        self.assertNotIn("als: als:", done.stderr)
 
     def test_timeout(self):
         """Goal: no trial is complete when the time is up at once."""

@@ -169,7 +169,7 @@ static void test_all_fail(void **state) {
     begin(world, 4, 2, fails);
     assert_int_equal(rec_tune_search_run(&world->options, &world->search, &world->err),
                      REC_BAD_INPUT);
-    assert_non_null(strstr(world->err.text, "toy: all 4 trials failed; the first: x "));
+    assert_non_null(strstr(world->err.text, "all 4 trials of toy failed; the first: x "));
     assert_non_null(strstr(world->err.text, "does not agree"));
     assert_int_equal(world->search.failed, 4);
 }
