@@ -23,13 +23,14 @@ static void init_rows(const struct rec_mf_training *t, float *rows, size_t count
     }
 }
 
-static enum rec_status check_rows(const struct rec_mf_training *t, struct rec_error *err) {
+/* cause, remedy: what is said of a number that is out of range, before and behind it */
+static enum rec_status check_rows(const struct rec_mf_training *t, const char *cause,
+                                  const char *remedy, struct rec_error *err) {
     for (size_t i = 0; i < t->matrix->cols * t->width; i++)
         if (!(fabsf(t->items[i]) <= REC_MF_VALUE_MAX))
-            return rec_error_set(err, REC_BAD_INPUT,
-                                 "%s: training has left the range of numbers: factor %zu of item "
-                                 "%zu is %g; lower learning_rate, or raise the regularization",
-                                 t->family->name, i % t->width, i / t->width, (double)t->items[i]);
+            return rec_error_set(err, REC_BAD_INPUT, "%s: %s: factor %zu of item %zu is %g; %s",
+                                 t->family->name, cause, i % t->width, i / t->width,
+                                 (double)t->items[i], remedy);
     return REC_OK;
 }
 
@@ -48,7 +49,8 @@ static enum rec_status continue_from(struct rec_mf_training *t, const struct rec
                              "%s: the model to start from knows %llu items, the data has %u",
                              t->family->name, (unsigned long long)rows->rows, t->matrix->cols);
     memcpy(t->items, rows->data, rows->rows * t->width * sizeof(*t->items));
-    return check_rows(t, err);
+    return check_rows(t, "the model to start from is out of the range of numbers",
+                      "train without it", err);
 }
 
 static enum rec_status make_rows(struct rec_mf_training *t, struct rec_tensors *out,
@@ -129,7 +131,8 @@ enum rec_status rec_mf_epochs(struct rec_mf_training *t, rec_strata_fn fn, void 
         rec_progress_report(t->fit->progress, "fit", (double)(epoch + 1) / (double)epochs, loss);
         if ((epoch + 1) % JUDGE_EVERY != 0 && epoch + 1 != epochs)
             continue;
-        st = check_rows(t, err);
+        st = check_rows(t, "training has left the range of numbers",
+                        "lower learning_rate, or raise the regularization", err);
         if (st == REC_OK)
             st = rec_earlystop_judge(&t->stop, now, epoch + 1, err);
     }

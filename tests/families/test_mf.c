@@ -249,7 +249,7 @@ static double distance(const struct rec_model *a, const struct rec_model *b, siz
 }
 
 /* Goal: training goes on from an earlier model's items, also when there are new ones since; a model
- * of another shape, or of items that are gone, is refused. */
+ * of another shape, of items that are gone, or with numbers out of range is refused. */
 static void test_start(void **state) {
     static const char short_run[] = "factors=8 epochs=1 learning_rate=0.001";
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
@@ -269,6 +269,11 @@ static void test_start(void **state) {
         err.status = REC_OK;
         fit_from(family, data, "factors=8", &warm->tensors, 0, REC_BAD_INPUT, &err);
         CHECK_ROW(strstr(err.text, "300 items") != NULL, family->name);
+        err.status = REC_OK;
+        ((float *)first->tensors.tensor[0].data)[9 * 7 + 2] = 1e13f;
+        fit_from(family, more, short_run, &first->tensors, 0, REC_BAD_INPUT, &err);
+        CHECK_ROW(strstr(err.text, "to start from is out of the range") != NULL, family->name);
+        CHECK_ROW(strstr(err.text, "factor 2 of item 7") != NULL, family->name);
         rec_model_destroy(&cold);
         rec_model_destroy(&warm);
         rec_model_destroy(&first);
