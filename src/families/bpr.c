@@ -15,7 +15,8 @@
  *
  * The model is the rows of items. A history is answered by the user's steps alone, the items held
  * fixed: passes over the history with negatives from a fixed random stream, from x = 0, so the same
- * history has the same answer always.
+ * history has the same answer always. An answer costs REC_BPR_FOLD_WORK at most, whatever the
+ * parameters: it is made inside a request.
  *
  * similar: the cosine of y_i and y_j. explain: none; σ is not linear, so a score does not split
  * over the history. With `recency` the weights of a history are decayed (recency.h); training knows
@@ -70,8 +71,8 @@ static const struct rec_tune_range bpr_tune[] = {
 
 enum { PARAM_COUNT = sizeof(bpr_params) / sizeof(bpr_params[0]) };
 
-/* Steps of a fold-in: about FOLD_STEPS, a history of 8,192 events takes PASSES_MIN times as many.
- */
+/* Steps of a fold-in: about FOLD_STEPS; but 50 for a single event, and for the longest history, of
+ * 8,192, PASSES_MIN times as many, 32,768, if that is not too much work. */
 enum { FOLD_STEPS = 1000, PASSES_MIN = 4, PASSES_MAX = 50 };
 #define FOLD_RATE 0.2f
 
@@ -79,7 +80,7 @@ enum { FOLD_STEPS = 1000, PASSES_MIN = 4, PASSES_MAX = 50 };
 struct bpr {
     struct rec_mf mf; /* first */
     float recency, regularization;
-    size_t candidates;
+    size_t candidates, steps_max; /* of a fold-in */
 };
 
 static enum rec_status bpr_open(struct rec_model *model, struct rec_error *err) {
@@ -90,6 +91,8 @@ static enum rec_status bpr_open(struct rec_model *model, struct rec_error *err) 
     self->recency = (float)rec_params_get(&model->params, "recency");
     self->regularization = (float)rec_params_get(&model->params, "user_regularization");
     self->candidates = (size_t)rec_params_get(&model->params, "candidates");
+    self->steps_max =
+        REC_BPR_FOLD_WORK / ((self->candidates + 1) * (self->mf.width + REC_BPR_DRAW_WORK));
     /* one bit for each item */
     model->scratch_floats = ((size_t)model->items + 31) / 32;
     return REC_OK;
@@ -139,7 +142,8 @@ static const float *negative(const struct rec_model *model, const uint32_t *seen
     return best;
 }
 
-static void pass(const struct rec_model *model, const struct rec_history *history,
+/* older: so many events that say something are passed over */
+static void pass(const struct rec_model *model, const struct rec_history *history, size_t older,
                  const uint32_t *seen, struct rec_rng *rng, float rate, float *x) {
     const struct bpr *self = model->self;
     size_t factors = self->mf.factors, width = self->mf.width;
@@ -149,6 +153,10 @@ static void pass(const struct rec_model *model, const struct rec_history *histor
         float weight = rec_recency_next(&walk, &history->events[e]), score = 0.0f;
         if (!(weight > 0.0f))
             continue;
+        if (older > 0) {
+            older--;
+            continue;
+        }
         const float *liked = self->mf.rows + history->events[e].item * width;
         const float *other = negative(model, seen, x, rng, &score);
         if (other == NULL)
@@ -161,13 +169,15 @@ static void pass(const struct rec_model *model, const struct rec_history *histor
 }
 
 /* Short histories take more passes, long ones fewer: the work is bounded, and so is how far x can
- * be from where it is going. The rate falls evenly, so that the last steps take an average. */
+ * be from where it is going. The rate falls evenly, so that the last steps take an average. Where
+ * steps are dear there are fewer passes still, and then only the newest events are learned from:
+ * they are what recency would keep, and what the cap on histories keeps. */
 static bool bpr_query(const struct rec_model *model, const struct rec_history *history,
                       float *query, float *scratch) {
     const struct bpr *self = model->self;
     uint32_t *seen = (uint32_t *)(void *)scratch; /* heap memory */
     struct rec_rng rng;
-    size_t count = mark(model, history, seen), passes = 0;
+    size_t count = mark(model, history, seen), passes = 0, older = 0;
     bool in_range = true;
     memset(query, 0, self->mf.width * sizeof(*query));
     if (count == 0)
@@ -176,8 +186,13 @@ static bool bpr_query(const struct rec_model *model, const struct rec_history *h
     rec_rng_init(&rng, 1, 0);
     passes = FOLD_STEPS / count;
     passes = passes < PASSES_MIN ? PASSES_MIN : passes > PASSES_MAX ? PASSES_MAX : passes;
+    if (passes * count > self->steps_max) {
+        older = count > self->steps_max ? count - self->steps_max : 0;
+        passes = self->steps_max / (count - older);
+    }
     for (size_t p = 0; p < passes; p++)
-        pass(model, history, seen, &rng, FOLD_RATE * (1.0f - (float)p / (float)passes), query);
+        pass(model, history, older, seen, &rng, FOLD_RATE * (1.0f - (float)p / (float)passes),
+             query);
     for (size_t k = 0; k < self->mf.width; k++)
         in_range = in_range && fabsf(query[k]) <= REC_MF_VALUE_MAX;
     if (in_range)

@@ -7,6 +7,16 @@
 
 enum { REC_BPR_CANDIDATES_MAX = 64 };
 
+/* What a fold-in may cost, in multiply-adds: steps x (candidates + 1) x (numbers of a row + what
+ * drawing one costs, at most 8 tries at random places). So much that some 900 steps are always
+ * there, with 2,048 factors and 64 candidates too, and that with the defaults the longest history
+ * needs two fifths of it. */
+enum { REC_BPR_FOLD_WORK = 1 << 27, REC_BPR_DRAW_WORK = 256 };
+_Static_assert(REC_BPR_FOLD_WORK /
+                       ((REC_BPR_CANDIDATES_MAX + 1) * (REC_FACTORS_MAX + 1 + REC_BPR_DRAW_WORK)) >
+                   890,
+               "a fold-in may take some 900 steps");
+
 size_t rec_bpr_fit_bytes(const struct rec_fit *fit);
 enum rec_status rec_bpr_fit(const struct rec_fit *fit, struct rec_tensors *out,
                             struct rec_error *err);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "families/bpr.h"
 #include "families/strata.h"
 #include "families/worlds.h"
 #include "test.h"
@@ -302,6 +303,90 @@ static void test_who_goes_on(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* The steps that are left with the widest rows and the most candidates. */
+enum {
+    STEPS_LEAST = REC_BPR_FOLD_WORK /
+                  ((REC_BPR_CANDIDATES_MAX + 1) * (REC_FACTORS_MAX + 1 + REC_BPR_DRAW_WORK))
+};
+
+/* Goal: bpr answers with as many passes over a history as documented, and no more steps than its
+ * limit.
+ *
+ * How: with two items, one of them liked, each step is known: the margin m = s_0 - s_1 grows by
+ * rate σ(-m) |y_0 - y_1|². One pass more or less changes it by more than a hundredth. */
+static void test_fold_steps(void **state) {
+    static const char wide[] = "factors=2048 candidates=64", plain[] = "factors=8";
+    static const struct {
+        const char *name, *settings;
+        size_t events, passes, steps; /* of one pass */
+    } rows[] = {
+        {"one event", plain, 1, 50, 1},
+        {"20", plain, 20, 50, 20},
+        {"100", plain, 100, 10, 100},
+        {"the longest", plain, REC_HISTORY_SCORED_MAX, 4, REC_HISTORY_SCORED_MAX},
+        {"wide, 17", wide, 17, 50, 17},
+        {"wide, 100", wide, 100, 8, 100},
+        {"wide, 300", wide, 300, 2, 300},
+        {"wide, the longest", wide, REC_HISTORY_SCORED_MAX, 1, STEPS_LEAST},
+    };
+    static const struct rec_dataset_row liked[] = {{0, 0, 1, 1}, {1, 1, 2, 1}};
+    static struct rec_event events[REC_HISTORY_SCORED_MAX];
+    struct rec_dataset *data = NULL;
+    (void)state;
+    for (uint32_t e = 0; e < COUNT(events); e++)
+        events[e] = (struct rec_event){.item = 0, .weight = 1.0f, .time = e};
+    assert_int_equal(rec_dataset_from_rows(liked, COUNT(liked), 2, 2, &data, NULL), REC_OK);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char settings[128];
+        (void)snprintf(settings, sizeof(settings), "epochs=1 sigma=1 user_regularization=0 %s",
+                       rows[i].settings);
+        struct rec_model *model = fit(&rec_bpr_family, data, settings);
+        const struct rec_history history = {events, rows[i].events, UINT32_MAX};
+        const float *y = model->tensors.tensor[0].data;
+        size_t width = model->tensors.tensor[0].cols;
+        double apart = 0.0, m = (double)y[width - 1] - (double)y[2 * width - 1];
+        float scores[2];
+        for (size_t k = 0; k + 1 < width; k++)
+            apart += ((double)y[k] - (double)y[width + k]) * ((double)y[k] - (double)y[width + k]);
+        for (size_t p = 0; p < rows[i].passes; p++)
+            for (size_t s = 0; s < rows[i].steps; s++)
+                m += 0.2 * (1.0 - (double)p / (double)rows[i].passes) / (1.0 + exp(m)) * apart;
+        CHECK_ROW(world_score(model, &history, scores), rows[i].name);
+        if (fabs((double)scores[0] - (double)scores[1] - m) > 1e-3 * m)
+            fail_msg("%s: the margin is %g, expected %g", rows[i].name,
+                     (double)scores[0] - (double)scores[1], m);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: what an answer of bpr costs has a limit: where rows are wide and candidates many, a long
+ * history is answered for by the newest of its events alone; where they are not, by all of them.
+ *
+ * How: the events before the newest are of the same items, so that they change nothing else. */
+static void test_fold_work(void **state) {
+    enum { NEWEST = STEPS_LEAST, EVENTS = NEWEST + 37, LIKED = 20 };
+    static const struct {
+        const char *settings;
+        bool newest_alone;
+    } rows[] = {{"epochs=1 factors=2048 candidates=64", true}, {"epochs=1 factors=8", false}};
+    static struct rec_event events[EVENTS];
+    struct rec_dataset *data = world_random(USERS, ITEMS, 4);
+    (void)state;
+    for (uint32_t e = 0; e < EVENTS; e++)
+        events[e] = (struct rec_event){.item = e * 7 % LIKED, .weight = 1.0f, .time = e};
+    const struct rec_history all = {events, EVENTS, UINT32_MAX},
+                             newest = {events + EVENTS - NEWEST, NEWEST, UINT32_MAX};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_model *model = fit(&rec_bpr_family, data, rows[i].settings);
+        float a[ITEMS], b[ITEMS];
+        CHECK_ROW(world_score(model, &all, a) && world_score(model, &newest, b), rows[i].settings);
+        CHECK_ROW((memcmp(a, b, sizeof(a)) == 0) == rows[i].newest_alone, rows[i].settings);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
 /* Goal: the estimate of memory grows with what is asked for: users, items, factors and Adam. */
 static void test_fit_bytes(void **state) {
     struct rec_dataset *data = world_random(USERS, ITEMS, 4);
@@ -384,7 +469,8 @@ int main(void) {
         cmocka_unit_test(test_weights),    cmocka_unit_test(test_stars),
         cmocka_unit_test(test_start),      cmocka_unit_test(test_who_goes_on),
         cmocka_unit_test(test_early_stop), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_fit_bytes),
+        cmocka_unit_test(test_fit_bytes),  cmocka_unit_test(test_fold_work),
+        cmocka_unit_test(test_fold_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
