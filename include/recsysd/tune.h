@@ -166,6 +166,7 @@ struct rec_tune_report {
     const struct rec_tune_search *search;
     const double *importance; /* [options->space->count] */
     double test;              /* the metric of the best on the test part */
+    double start_on_test;     /* that of the first trial; NAN: not judged */
 };
 void rec_tune_html(const struct rec_tune_report *report, FILE *out);
 

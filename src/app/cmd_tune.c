@@ -1,8 +1,8 @@
 /* recsysd tune: the parameters of a family that rank best.
  *
  * It reads and splits as recsysd evaluate does and searches on the validation part alone. The test
- * part is looked at once, at the end, with the winner: whoever looks at it for every trial has made
- * it a second validation part. */
+ * part is looked at once, at the end, with the winner, and with the start to tell what the search
+ * was worth: whoever looks at it for every trial has made it a second validation part. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +16,14 @@ struct tuning {
     bool fixed[REC_PARAMS_MAX];
     char set[512]; /* what is fixed, for the study */
     struct evaluate_data data;
+    struct rec_split *test; /* for the end; made before, as an empty one is better known then */
     struct rec_tune_space space;
     struct rec_tune_options options;
     struct rec_tune_search search;
     struct rec_study *study;
     struct progress_line line;
-    double seconds; /* of the search */
+    double seconds;                /* of the search */
+    double on_test, start_on_test; /* the metric; NAN: not judged */
 };
 
 /* ---- progress ----------------------------------------------------------------------------- */
@@ -117,6 +119,13 @@ static enum rec_status read_model(struct tuning *tuning, struct rec_error *err) 
                         : st;
 }
 
+static enum rec_status split_test(struct tuning *tuning, struct rec_error *err) {
+    enum rec_status st =
+        rec_protocol_split(&tuning->data.protocol, tuning->data.whole, false, &tuning->test, err);
+    rec_dataset_destroy(&tuning->data.whole);
+    return st == REC_OK ? rec_split_check(tuning->test, false, err) : st;
+}
+
 static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
     const struct config *config = tuning->config;
     const char *study = config_text(config, SET_STUDY);
@@ -127,6 +136,8 @@ static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
                                   err);
     if (st == REC_OK)
         st = evaluate_data_read(&tuning->data, config, &tuning->line, err);
+    if (st == REC_OK)
+        st = split_test(tuning, err);
     if (st != REC_OK)
         return st;
     options->space = &tuning->space;
@@ -155,35 +166,49 @@ static struct rec_params winner(const struct tuning *tuning) {
     return params;
 }
 
+/* The metric on the test part, which *value is left without on failure. */
 static enum rec_status judge_on_test(const struct tuning *tuning, const struct rec_params *params,
-                                     double *value, struct rec_error *err) {
-    struct rec_split *split = NULL;
-    struct rec_pool *pool = NULL;
+                                     struct rec_pool *pool, double *value, struct rec_error *err) {
     struct rec_model *model = NULL;
     struct rec_ranking ranking = {0};
-    enum rec_status st =
-        rec_protocol_split(&tuning->data.protocol, tuning->data.whole, false, &split, err);
+    const struct rec_fit fit = {.data = tuning->test->train,
+                                .params = params,
+                                .seed = tuning->options.seed,
+                                .pool = pool,
+                                .memory_bytes_max = tuning->options.memory_bytes_max};
+    const struct rec_evaluate_options how = {.ks = &tuning->options.k, .k_count = 1, .pool = pool};
+    enum rec_status st = rec_model_fit(tuning->model.family, &fit, &model, err);
     if (st == REC_OK)
-        st = rec_split_check(split, false, err);
+        st = rec_evaluate(model, tuning->test, &how, &ranking, err);
     if (st == REC_OK)
-        st = rec_pool_create(tuning->options.workers, false, &pool, err);
-    if (st == REC_OK) {
-        const struct rec_fit fit = {.data = split->train,
-                                    .params = params,
-                                    .seed = tuning->options.seed,
-                                    .pool = pool,
-                                    .memory_bytes_max = tuning->options.memory_bytes_max};
-        st = rec_model_fit(tuning->model.family, &fit, &model, err);
-    }
-    if (st == REC_OK) {
-        const struct rec_evaluate_options how = {
-            .ks = &tuning->options.k, .k_count = 1, .pool = pool};
-        st = rec_evaluate(model, split, &how, &ranking, err);
-    }
-    *value = rec_metric_get(tuning->options.metric, &ranking);
+        *value = rec_metric_get(tuning->options.metric, &ranking);
     rec_model_destroy(&model);
+    return st;
+}
+
+/* The first trial where it is complete, or NULL. */
+static const struct rec_tune_trial *start_of(const struct rec_tune_search *search) {
+    const struct rec_tune_trial *first = &search->trials[0]; /* they are in order */
+    return first->number == 0 && first->state == REC_STUDY_COMPLETE ? first : NULL;
+}
+
+/* A start that cannot be judged takes nothing from the winner: it has no value then. */
+static enum rec_status judge(struct tuning *tuning, const struct rec_params *params,
+                             struct rec_error *err) {
+    struct rec_pool *pool = NULL;
+    struct rec_error cause = {0};
+    const struct rec_tune_trial *start = start_of(&tuning->search);
+    tuning->on_test = tuning->start_on_test = (double)NAN;
+    enum rec_status st = rec_pool_create(tuning->options.workers, false, &pool, err);
+    if (st == REC_OK)
+        st = judge_on_test(tuning, params, pool, &tuning->on_test, err);
+    if (st == REC_OK && start == &tuning->search.trials[tuning->search.best])
+        tuning->start_on_test = tuning->on_test;
+    else if (st == REC_OK && start != NULL &&
+             judge_on_test(tuning, &tuning->space.start, pool, &tuning->start_on_test, &cause) !=
+                 REC_OK)
+        (void)fprintf(stderr, "note: the start could not be judged on the test: %s\n", cause.text);
     rec_pool_destroy(&pool);
-    rec_split_destroy(&split);
     return st;
 }
 
@@ -231,7 +256,7 @@ static void print_commands(const struct tuning *tuning, const struct rec_params 
                      tuning->data.protocol.value_min);
 }
 
-static void print_result(const struct tuning *tuning, double test) {
+static void print_result(const struct tuning *tuning) {
     static const char *const ends[] = {[REC_TUNE_DONE] = "",
                                        [REC_TUNE_TIMED_OUT] = "; the time is up",
                                        [REC_TUNE_EXHAUSTED] = "; nothing new is left to try"};
@@ -246,17 +271,19 @@ static void print_result(const struct tuning *tuning, double test) {
                  search->pruned, search->failed, tuning->seconds, ends[search->end]);
     (void)printf("best:        %s %.4f on validation, trial %u: %s\n", metric, best->value,
                  best->number + 1, parameters);
-    for (size_t t = 0; t < search->count; t++)
-        if (search->trials[t].number == 0 && search->trials[t].state == REC_STUDY_COMPLETE)
-            (void)printf("the start:   %s %.4f on validation\n", metric, search->trials[t].value);
-    (void)printf("on the test: %s %.4f\n", metric, test);
+    if (start_of(search) != NULL)
+        (void)printf("the start:   %s %.4f on validation\n", metric, start_of(search)->value);
+    (void)printf("on the test: %s %.4f", metric, tuning->on_test);
+    if (isfinite(tuning->start_on_test))
+        (void)printf(" (the start: %.4f)", tuning->start_on_test);
+    (void)fputc('\n', stdout);
 }
 
 static void write_html(const void *context, FILE *out) {
     rec_tune_html(context, out);
 }
 
-static enum rec_status save_html(const struct tuning *tuning, double test, struct rec_error *err) {
+static enum rec_status save_html(const struct tuning *tuning, struct rec_error *err) {
     const char *path = config_text(tuning->config, SET_HTML);
     double importance[REC_PARAMS_MAX];
     const struct rec_tune_report report = {.version = RECSYSD_VERSION,
@@ -266,7 +293,8 @@ static enum rec_status save_html(const struct tuning *tuning, double test, struc
                                            .options = &tuning->options,
                                            .search = &tuning->search,
                                            .importance = importance,
-                                           .test = test};
+                                           .test = tuning->on_test,
+                                           .start_on_test = tuning->start_on_test};
     if (path[0] == '\0')
         return REC_OK;
     enum rec_status st = rec_tune_importance(&tuning->space, tuning->search.trials,
@@ -290,13 +318,12 @@ static void order_by_number(struct rec_tune_search *search) {
 static enum rec_status finish(struct tuning *tuning, struct rec_error *err) {
     order_by_number(&tuning->search);
     struct rec_params params = winner(tuning);
-    double test = (double)NAN;
-    enum rec_status st = judge_on_test(tuning, &params, &test, err);
+    enum rec_status st = judge(tuning, &params, err);
     if (st != REC_OK)
         return st;
-    print_result(tuning, test);
+    print_result(tuning);
     print_commands(tuning, &params);
-    return save_html(tuning, test, err);
+    return save_html(tuning, err);
 }
 
 int cmd_tune(const struct config *config) {
@@ -325,6 +352,7 @@ int cmd_tune(const struct config *config) {
 
     rec_tune_search_finish(&tuning->search);
     rec_study_close(&tuning->study);
+    rec_split_destroy(&tuning->test);
     evaluate_data_finish(&tuning->data);
     rec_alloc_free(tuning);
     if (st == REC_OK)

@@ -68,6 +68,8 @@ static void write_head(FILE *out, const struct rec_tune_report *report) {
         if (search->trials[t].number == 0 && search->trials[t].state == REC_STUDY_COMPLETE)
             write_number(out, "the start on validation", NULL, search->trials[t].value);
     write_number(out, "the best on the test", NULL, report->test);
+    if (isfinite(report->start_on_test))
+        write_number(out, "the start on the test", NULL, report->start_on_test);
     write_number(out, "trials", "n", (double)search->count);
     write_number(out, "given up", "n", (double)search->pruned);
     write_number(out, "failed", "n", (double)search->failed);

@@ -32,9 +32,16 @@ class Folder(unittest.TestCase):
 
 
 class Found(Folder):
+    def evaluate(self, command):
+        done = run(*command, "--results", "none", "--csv", "-", "--k", "10", cwd=self.dir)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [line.split(",") for line in done.stdout.splitlines() if "," in line]
+        head = next(row for row in rows if "ndcg" in row)
+        return float(rows[rows.index(head) + 1][head.index("ndcg")])
+
     def test_winner(self):
-        """Goal: the figure on the test is the one that the printed command gives, and what is printed
-        to train it trains."""
+        """Goal: the figure on the test is the one that the printed command gives, that of the start
+        what it gives without the values found, and what is printed to train it trains."""
         done = self.tune(*self.data, "--model", "svd", "--trials", "12", "--set",
                          "svd.iterations=3")
         self.assertRegex(done.stdout, r"svd on ml: 12 trials \(12 complete, 0 given up, 0 failed\)")
@@ -46,15 +53,13 @@ class Found(Folder):
         best = float(re.search(r"best: +ndcg@10 (\S+) on validation", done.stdout)[1])
         start = float(re.search(r"the start: +ndcg@10 (\S+) on validation", done.stdout)[1])
         self.assertGreaterEqual(best, start)
-        test = re.search(r"on the test: ndcg@10 (\S+)", done.stdout)[1]
+        figures = re.search(r"on the test: ndcg@10 (\S+) \(the start: (\S+)\)", done.stdout)
         command = re.search(r"evaluate it: recsysd (.*)", done.stdout)[1].split()
         self.assertIn("svd.iterations=3", command)
-        evaluated = run(*command, "--results", "none", "--csv", "-", "--k", "10", cwd=self.dir)
-        self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
-        rows = [line.split(",") for line in evaluated.stdout.splitlines() if "," in line]
-        head = next(row for row in rows if "ndcg" in row)
-        value = float(rows[rows.index(head) + 1][head.index("ndcg")])
-        self.assertAlmostEqual(value, float(test), places=4)
+        self.assertAlmostEqual(self.evaluate(command), float(figures[1]), places=4)
+        start = [*self.data, "--models", "svd", "--set", "svd.iterations=3"]
+        self.assertAlmostEqual(self.evaluate(["evaluate", *start]), float(figures[2]), places=4)
+        self.assertNotEqual(figures[1], figures[2])
         train = re.search(r"train it: +recsysd (.*) --db FILE", done.stdout)[1].split()
         imported = run("import", "--db", "x.db", "--format", "movielens", "ml", cwd=self.dir)
         self.assertEqual(imported.returncode, 0, imported.stderr)
@@ -112,6 +117,7 @@ class Found(Folder):
         """Goal: one page, well formed, that fetches nothing."""
         self.tune(*self.data, "--model", "popularity", "--trials", "12", "--html", "t.html")
         page = (self.dir / "t.html").read_text()
+        self.assertIn("<dt>the start on the test</dt>", page)
         one_to_12 = [str(n) for n in range(1, 13)]
         self.assertEqual(re.findall(r"<tr><td>(\d+)", page), one_to_12)
         self.assertEqual(re.findall(r"<circle.*<title>trial (\d+)", page), one_to_12)
@@ -224,6 +230,8 @@ class Refused(Folder):
             ([*data, "--model", "als", "--timeout", "-1"], 2, "timeout"),
             ([*data, "--model", "als", "--protocol", "last-five", "--validation-last", "0"], 2,
              "there is no validation part"),
+            (["--format", "movielens", "ml", "--positive-min", "3"], 2,
+             "recsysd: empty split: no user has a relevant test item"),
             ([*data, "--model", "random", "--set", "random.by=popularity"], 2,
              "random: there is nothing to search"),
             (["--model", "als"], 2, "tune: give --format FORMAT and the PATH"),
@@ -232,7 +240,9 @@ class Refused(Folder):
         ]
         for args, code, says in rows:
             with self.subTest(args=args[7:]):
-                self.assertIn(says, self.tune(*args, code=code).stderr)
+                done = self.tune(*args, code=code)
+                self.assertIn(says, done.stderr)
+                self.assertNotIn("trial 1 ", done.stderr)
 
     def test_all_fail(self):
         """Goal: where every trial fails the first reason is given, with the model's name once, and the

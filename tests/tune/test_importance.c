@@ -158,7 +158,8 @@ static void test_page(void **state) {
                                                .options = &options,
                                                .search = &search,
                                                .importance = shares,
-                                               .test = 0.25};
+                                               .test = 0.25,
+                                               .start_on_test = (double)NAN};
         char *text = NULL;
         size_t bytes = 0;
         FILE *out = open_memstream(&text, &bytes);
