@@ -6,7 +6,7 @@
 #include "recsysd/families.h"
 
 static void print_param(const struct rec_param *p) {
-    char range[64];
+    char range[512];
     switch (p->type) {
     case REC_PARAM_INT:
     case REC_PARAM_FLOAT:

@@ -48,6 +48,8 @@ static enum rec_status check_settings(const struct config *config, struct rec_we
         st = rec_params_read(&params, config_text(config, SET_RETRAIN_SET), err);
     }
     if (st == REC_OK)
+        st = rec_families_check(&params, err);
+    if (st == REC_OK)
         st = rec_listener_check(listen, err);
     if (st == REC_OK && !is_loopback(listen) && !config_flag(config, SET_ALLOW_REMOTE))
         st = rec_error_set(

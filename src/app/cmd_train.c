@@ -23,6 +23,8 @@ static enum rec_status make_spec(const struct config *config, struct rec_train_s
     rec_params_defaults(spec->family->params, spec->family->param_count, &spec->params);
     for (size_t i = 0; i < config->list_count && st == REC_OK; i++)
         st = rec_params_set(&spec->params, config->list[i], err);
+    if (st == REC_OK)
+        st = rec_families_check(&spec->params, err);
     spec->seed = (uint64_t)config_integer(config, SET_SEED);
     return st;
 }

@@ -93,6 +93,11 @@ enum rec_status evaluate_models_read(const struct config *config, struct evaluat
     enum rec_status st = read_list(config_text(config, SET_MODELS), models, count, err);
     for (size_t i = 0; st == REC_OK && i < config->list_count; i++)
         st = evaluate_models_set(config->list[i], models, *count, err);
+    for (size_t i = 0; st == REC_OK && i < *count; i++) {
+        struct rec_error cause = {0};
+        if (rec_families_check(&models[i].params, &cause) != REC_OK)
+            st = rec_error_set(err, cause.status, "set: %s: %s", models[i].label, cause.text);
+    }
     return st;
 }
 

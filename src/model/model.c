@@ -102,7 +102,7 @@ enum rec_status rec_model_fit(const struct rec_family *family, const struct rec_
 
 enum rec_status rec_family_find(const struct rec_family *const *families, const char *name,
                                 const struct rec_family **out, struct rec_error *err) {
-    enum { NAMES_MAX = 64, LIST_BYTES = 200 };
+    enum { NAMES_MAX = 64, LIST_BYTES = 320 };
     const char *names[NAMES_MAX];
     char list[LIST_BYTES] = "";
     size_t count = 0, used = 0;

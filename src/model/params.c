@@ -14,8 +14,7 @@
 enum {
     NAME_BYTES_MAX = 47,   /* of a parameter in an assignment; longer ones are in no table */
     NUMBER_BYTES = 32,     /* "-1.7976931348623157e+308" and the NUL */
-    CHOICES_BYTES = 128,   /* the list of choices in a message */
-    NAMES_BYTES = 300,     /* that of a table's names */
+    LIST_BYTES = 300,      /* a list of choices, or of a table's names, in a message */
     ASSIGNMENT_BYTES = 96, /* a name, "=", a value and the NUL */
     DIGITS_EXACT_MAX = 17, /* so many digits tell any two doubles apart */
 };
@@ -51,16 +50,20 @@ double rec_params_get(const struct rec_params *params, const char *name) {
 }
 
 /* Puts a word behind those of a list of `cap` bytes; `used`, and the result, are how many it has.
- */
+ * What does not fit leaves a "..." and a full list. */
 static size_t list_word(char *list, size_t cap, size_t used, const char *word) {
-    int n = snprintf(list + used, cap - used, "%s%s", used == 0 ? "" : ", ", word);
-    return used + (size_t)n < cap ? used + (size_t)n : cap - 1;
+    static const char more[] = ", ...";
+    if (used == cap)
+        return cap;
+    bool fits = used + strlen(word) + 2 * sizeof(more) < cap;
+    int n = snprintf(list + used, cap - used, "%s%s", used == 0 ? "" : ", ", fits ? word : "...");
+    return fits ? used + (size_t)n : cap;
 }
 
 static enum rec_status unknown_name(const struct rec_params *params, const char *name,
                                     struct rec_error *err) {
     const char *names[REC_PARAMS_MAX];
-    char list[NAMES_BYTES] = "";
+    char list[LIST_BYTES] = "";
     size_t used = 0;
     if (params->count == 0)
         return rec_error_set(err, REC_BAD_INPUT,
@@ -91,7 +94,7 @@ static enum rec_status read_bool(const struct rec_param *row, const char *text, 
 
 static enum rec_status read_choice(const struct rec_param *row, const char *text, double *out,
                                    struct rec_error *err) {
-    char list[CHOICES_BYTES] = "";
+    char list[LIST_BYTES] = "";
     size_t used = 0;
     for (size_t i = 0; row->choices[i] != NULL; i++) {
         if (strcmp(row->choices[i], text) == 0) {

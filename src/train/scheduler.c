@@ -133,7 +133,7 @@ static enum rec_status make_spec(const struct rec_scheduler *scheduler,
     }
     spec->judge = !order->force;
     spec->trials = order->trials;
-    return REC_OK;
+    return rec_families_check(&spec->params, err);
 }
 
 /* ---- rows of the store ------------------------------------------------------------------ */
