@@ -86,7 +86,13 @@ struct rec_report_row {
     struct rec_spread fit_s, users_s; /* seconds; users ranked a second */
 };
 
-/* Texts and rows are borrowed. */
+/* A model that could not be fitted or asked. */
+struct rec_report_failure {
+    char label[REC_REPORT_LABEL_BYTES], family[32], parameters[REC_REPORT_PARAMETERS_BYTES];
+    char reason[400];
+};
+
+/* Texts, rows and failures are borrowed. */
 struct rec_report {
     const char *version, *data, *part; /* part: "test" or "validation" */
     const struct rec_protocol *protocol;
@@ -100,6 +106,8 @@ struct rec_report {
     bool by_bucket;
     struct rec_report_row *rows;
     size_t count;
+    const struct rec_report_failure *failures;
+    size_t failed;
 };
 /* One run of one model: at [k_count], buckets [REC_BUCKETS x k_count]. */
 struct rec_report_run {
@@ -122,6 +130,8 @@ enum rec_status rec_report_save(const struct rec_report *report, rec_report_fn w
 enum rec_status rec_report_append(const struct rec_report *report, size_t row,
                                   const struct rec_report_run *run, const char *path,
                                   struct rec_error *err);
+/* Whether a file can be written; it is made when it is not there. IO naming it, and the reason. */
+enum rec_status rec_report_writable(const char *path, struct rec_error *err);
 
 /* ---- pages and charts (page.c) ------------------------------------------------------ */
 

@@ -24,6 +24,10 @@ int cmd_tune(const struct config *config);
 /* One line on stderr: "recsysd: ..."; returns the exit code for it. */
 int app_fail(const struct rec_error *err);
 
+/* What a message says behind "name: ", where it begins with that; else all of it. For who puts a
+ * name of his own in front. */
+const char *app_without_name(const char *text, const char *name);
+
 /* The weights that the settings `weights` and `rating-min` give. */
 enum rec_status app_weights(const struct config *config, struct rec_weights *out,
                             struct rec_error *err);

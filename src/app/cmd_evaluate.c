@@ -4,6 +4,7 @@
  * published. Models are fitted one after the other, each with all threads, so that the seconds in
  * the table are those of a machine that does nothing else. Every finished run is appended to the
  * results file at once: an evening of runs that is cut short has still left what it found. */
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +19,9 @@ struct evaluation {
     struct evaluate_data data;
     struct evaluate_model models[EVALUATE_MODELS_MAX];
     size_t model_count;
-    struct rec_report report;
+    struct rec_report report; /* a row for each model that came through */
+    struct rec_report_failure *failures;
+    const char *results; /* NULL: runs are not appended */
     struct rec_pool *pool;
     struct rec_progress progress;
     struct progress_line line;
@@ -26,6 +29,7 @@ struct evaluation {
     const char *label; /* of the model now run */
     size_t runs, runs_done;
     size_t seed_at, seeds;
+    bool unrecorded; /* runs that were to be appended were not */
 };
 
 /* ---- progress -------------------------------------------------------------------------- */
@@ -80,7 +84,7 @@ static enum rec_status open_per_user(struct evaluation *evaluation, struct rec_e
         return REC_OK;
     evaluation->per_user = fopen(path, "w");
     if (evaluation->per_user == NULL)
-        return rec_error_set(err, REC_IO, "cannot write %s", path);
+        return rec_error_set(err, REC_IO, "cannot write %s: %s", path, strerror(errno));
     (void)fputs("model,user,liked_in_train,k", evaluation->per_user);
     for (size_t m = 0; m < rec_metric_count; m++)
         if (!rec_metrics[m].of_lists)
@@ -123,14 +127,24 @@ static enum rec_status measure(struct evaluation *evaluation, const struct rec_m
     return st;
 }
 
+/* What was measured is worth more than its record: a disk that fills up ends the record only. */
+static void append(struct evaluation *evaluation, const struct rec_report_run *run) {
+    struct rec_error cause = {0};
+    if (evaluation->results == NULL ||
+        rec_report_append(&evaluation->report, evaluation->report.count, run, evaluation->results,
+                          &cause) == REC_OK)
+        return;
+    (void)app_fail(&cause);
+    evaluation->results = NULL;
+    evaluation->unrecorded = true;
+}
+
 static enum rec_status run_once(struct evaluation *evaluation, size_t m, uint64_t seed,
                                 struct rec_error *err) {
     const struct evaluate_model *what = &evaluation->models[m];
-    const char *results = config_text(evaluation->config, SET_RESULTS);
     struct rec_ranking at[REC_REPORT_KS_MAX], buckets[REC_BUCKETS * REC_REPORT_KS_MAX];
     struct rec_report_run run = {.seed = seed};
     struct rec_model *model = NULL;
-    struct rec_error cause = {0};
     const struct rec_fit fit = {.data = evaluation->data.split->train,
                                 .params = &what->params,
                                 .seed = seed,
@@ -138,34 +152,59 @@ static enum rec_status run_once(struct evaluation *evaluation, size_t m, uint64_
                                 .progress = &evaluation->progress,
                                 .memory_bytes_max = app_memory(evaluation->config)};
     uint64_t start_ns = rec_clock_monotonic_ns();
-    enum rec_status st = rec_model_fit(what->family, &fit, &model, &cause);
+    enum rec_status st = rec_model_fit(what->family, &fit, &model, err);
     run.fit_s = (double)(rec_clock_monotonic_ns() - start_ns) / 1e9;
     if (st == REC_OK)
-        st = measure(evaluation, model, &run, at, buckets, &cause);
-    if (st == REC_OK)
-        rec_report_add(&evaluation->report, m, &run);
-    if (st == REC_OK && strcmp(results, "none") != 0)
-        st = rec_report_append(&evaluation->report, m, &run, results, &cause);
+        st = measure(evaluation, model, &run, at, buckets, err);
+    if (st == REC_OK) {
+        rec_report_add(&evaluation->report, evaluation->report.count, &run);
+        append(evaluation, &run);
+    }
     rec_model_destroy(&model);
-    return st == REC_OK ? REC_OK
-                        : rec_error_set(err, st, "%s: %s", what->label,
-                                        cause.text[0] != '\0' ? cause.text : rec_error_text(st));
+    return st;
 }
 
-static enum rec_status run_all(struct evaluation *evaluation, struct rec_error *err) {
+static void begin_row(struct evaluation *evaluation, const struct evaluate_model *model) {
+    struct rec_report_row *row = &evaluation->report.rows[evaluation->report.count];
+    *row = (struct rec_report_row){.seeds = 0}; /* a model that failed may have left something */
+    (void)snprintf(row->label, sizeof(row->label), "%s", model->label);
+    (void)snprintf(row->family, sizeof(row->family), "%s", model->family->name);
+    (void)rec_params_write(&model->params, row->parameters, sizeof(row->parameters));
+}
+
+static void note_failure(struct evaluation *evaluation, enum rec_status st, const char *cause) {
+    const struct rec_report_row *row = &evaluation->report.rows[evaluation->report.count];
+    struct rec_report_failure *failure = &evaluation->failures[evaluation->report.failed++];
+    struct rec_error said = {0};
+    (void)snprintf(failure->label, sizeof(failure->label), "%s", row->label);
+    (void)snprintf(failure->family, sizeof(failure->family), "%s", row->family);
+    (void)snprintf(failure->parameters, sizeof(failure->parameters), "%s", row->parameters);
+    (void)snprintf(failure->reason, sizeof(failure->reason), "%s",
+                   app_without_name(cause[0] != '\0' ? cause : rec_error_text(st), row->family));
+    (void)rec_error_set(&said, st, "%s: %s", row->label, failure->reason);
+    progress_end(&evaluation->line);
+    (void)app_fail(&said);
+}
+
+/* A model that fails takes nothing from the others. */
+static void run_all(struct evaluation *evaluation) {
     uint64_t seed = (uint64_t)config_integer(evaluation->config, SET_SEED);
-    enum rec_status st = REC_OK;
     evaluation->runs = evaluation->model_count * evaluation->seeds;
     for (size_t m = 0; m < evaluation->model_count; m++) {
+        struct rec_error cause = {0};
+        enum rec_status st = REC_OK;
         evaluation->label = evaluation->models[m].label;
-        for (size_t s = 0; s < evaluation->seeds; s++, evaluation->runs_done++) {
+        evaluation->runs_done = m * evaluation->seeds;
+        begin_row(evaluation, &evaluation->models[m]);
+        for (size_t s = 0; st == REC_OK && s < evaluation->seeds; s++, evaluation->runs_done++) {
             evaluation->seed_at = s;
-            st = run_once(evaluation, m, seed + s, err);
-            if (st != REC_OK)
-                return st;
+            st = run_once(evaluation, m, seed + s, &cause);
         }
+        if (st == REC_OK)
+            evaluation->report.count++;
+        else
+            note_failure(evaluation, st, cause.text);
     }
-    return st;
 }
 
 /* ---- before and after ------------------------------------------------------------------- */
@@ -208,17 +247,28 @@ static enum rec_status make_report(struct evaluation *evaluation, struct rec_err
     report->by_bucket = config_flag(evaluation->config, SET_BY_BUCKET) ||
                         config_text(evaluation->config, SET_HTML)[0] != '\0';
     report->rows = rec_alloc_array(evaluation->model_count, sizeof(*report->rows));
-    if (report->rows == NULL)
+    evaluation->failures = rec_alloc_array(evaluation->model_count, sizeof(*evaluation->failures));
+    report->failures = evaluation->failures;
+    if (report->rows == NULL || report->failures == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory for a report");
-    report->count = evaluation->model_count;
     rec_report_begin(report, evaluation->data.split);
-    for (size_t m = 0; m < report->count; m++) {
-        struct rec_report_row *row = &report->rows[m];
-        const struct evaluate_model *model = &evaluation->models[m];
-        (void)snprintf(row->label, sizeof(row->label), "%s", model->label);
-        (void)snprintf(row->family, sizeof(row->family), "%s", model->family->name);
-        (void)rec_params_write(&model->params, row->parameters, sizeof(row->parameters));
+    return REC_OK;
+}
+
+/* A file that was named must be writable, and that is seen before hours of fitting; where only the
+ * default cannot be written, the table is what counts. */
+static enum rec_status open_results(struct evaluation *evaluation, struct rec_error *err) {
+    const char *path = config_text(evaluation->config, SET_RESULTS);
+    struct rec_error cause = {0};
+    if (strcmp(path, "none") == 0)
+        return REC_OK;
+    if (rec_report_writable(path, &cause) == REC_OK) {
+        evaluation->results = path;
+        return REC_OK;
     }
+    if (config_given(evaluation->config, SET_RESULTS))
+        return rec_error_set(err, cause.status, "results: %s", cause.text);
+    (void)fprintf(stderr, "note: %s; runs are not recorded\n", cause.text);
     return REC_OK;
 }
 
@@ -242,6 +292,8 @@ static enum rec_status begin(struct evaluation *evaluation, struct rec_error *er
                              false, &evaluation->pool, err);
     if (st == REC_OK)
         st = open_per_user(evaluation, err);
+    if (st == REC_OK)
+        st = open_results(evaluation, err);
     return st;
 }
 
@@ -277,7 +329,7 @@ int cmd_evaluate(const struct config *config) {
 
     enum rec_status st = begin(evaluation, &err);
     if (st == REC_OK)
-        st = run_all(evaluation, &err);
+        run_all(evaluation);
     progress_end(&evaluation->line);
     enum rec_status closed = close_per_user(evaluation, &err);
     if (st == REC_OK)
@@ -285,12 +337,14 @@ int cmd_evaluate(const struct config *config) {
     if (st == REC_OK)
         st = write_reports(evaluation, &err);
 
+    bool whole = evaluation->report.failed == 0 && !evaluation->unrecorded;
+    rec_alloc_free(evaluation->failures);
     rec_alloc_free(evaluation->report.rows);
     rec_pool_destroy(&evaluation->pool);
     evaluate_data_finish(&evaluation->data);
     rec_alloc_free(evaluation);
     if (st == REC_OK)
-        return EXIT_DONE;
+        return whole ? EXIT_DONE : EXIT_FAILED;
     (void)app_fail(&err);
     return st == REC_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -140,7 +140,7 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
     X(SEEDS, "seeds", INTEGER, FOR_EVALUATE, "1", 1, 100, "N",                                     \
       "runs of each model, with seeds from --seed on")                                             \
     X(BY_BUCKET, "by-bucket", FLAG, FOR_EVALUATE, "false", 0, 0, "",                               \
-      "also for users with few (< 10), some (< 50) and many liked rows in train")                  \
+      "also for cold (< 10), medium (< 50) and warm users, by their liked rows in train")          \
     X(PER_USER, "per-user", TEXT, FOR_EVALUATE, "", 0, 0, "FILE",                                  \
       "write each user's values, of the first seed, as CSV")                                       \
     X(JSON, "json", TEXT, FOR_EVALUATE, "", 0, 0, "FILE", "write the table as JSON")               \

@@ -72,6 +72,12 @@ int app_fail(const struct rec_error *err) {
     return EXIT_FAILED;
 }
 
+const char *app_without_name(const char *text, const char *name) {
+    size_t bytes = strlen(name);
+    return strncmp(text, name, bytes) == 0 && strncmp(text + bytes, ": ", 2) == 0 ? text + bytes + 2
+                                                                                  : text;
+}
+
 enum rec_status app_weights(const struct config *config, struct rec_weights *out,
                             struct rec_error *err) {
     rec_weights_defaults(out);

@@ -68,6 +68,15 @@ bool rec_report_is_best(const struct rec_report *report, size_t row, size_t metr
     return report->rows[row].value[metric][c].mean >= best;
 }
 
+/* One number of places for a column, so that its numbers can be compared at a glance: four for
+ * shares, fewer for what is counted. */
+int rec_report_places(const struct rec_report *report, size_t metric, size_t c) {
+    double most = 0.0;
+    for (size_t r = 0; r < report->count; r++)
+        most = fmax(most, fabs(report->rows[r].value[metric][c].mean));
+    return most < 2.0 ? 4 : most < 100.0 ? 2 : 1;
+}
+
 /* ---- files --------------------------------------------------------------------------- */
 
 struct writing {
@@ -84,6 +93,13 @@ enum rec_status rec_report_save(const struct rec_report *report, rec_report_fn w
                                 const char *path, struct rec_error *err) {
     const struct writing writing = {.report = report, .write = write};
     return rec_page_save(path, write_report, &writing, err);
+}
+
+enum rec_status rec_report_writable(const char *path, struct rec_error *err) {
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        return rec_error_set(err, REC_IO, "cannot write %s: %s", path, strerror(errno));
+    return rec_page_close(file, path, err);
 }
 
 enum rec_status rec_report_append(const struct rec_report *report, size_t row,

@@ -10,6 +10,9 @@ size_t rec_report_metric(const char *name); /* its index; the name must be there
 /* Whether no other row has a higher mean. */
 bool rec_report_is_best(const struct rec_report *report, size_t row, size_t metric, size_t c);
 
+/* Decimal places of a metric's column. */
+int rec_report_places(const struct rec_report *report, size_t metric, size_t c);
+
 /* One line. */
 void rec_report_json_run(const struct rec_report *report, size_t row,
                          const struct rec_report_run *run, FILE *out);

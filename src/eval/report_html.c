@@ -1,7 +1,5 @@
 /* The report as a page: one file that needs nothing from anywhere, so it can be mailed, kept beside
  * the data, and opened in ten years. The charts are in report_svg.c. */
-#include <math.h>
-
 #include "report.h"
 
 static void write_count(FILE *out, const char *name, uint64_t value) {
@@ -44,7 +42,7 @@ static void write_value(FILE *out, const struct rec_report *report, size_t row, 
     /* The most popular lists and the most novel ones are no better for it. */
     bool judged = rec_metrics[metric].offset < offsetof(struct rec_ranking, avg_popularity);
     bool best = judged && report->count > 1 && rec_report_is_best(report, row, metric, c);
-    int digits = fabs(value->mean) < 2.0 ? 4 : fabs(value->mean) < 100.0 ? 2 : 1;
+    int digits = rec_report_places(report, metric, c);
     (void)fprintf(out, "<td%s>%.*f", best ? " class=\"best\"" : "", digits, value->mean);
     if (value->deviation > 0.0)
         (void)fprintf(out, " <small>±%.*f</small>", digits, value->deviation);
@@ -88,6 +86,23 @@ static void write_parameters(FILE *out, const struct rec_report *report) {
     (void)fputs("</table>\n</section>\n", out);
 }
 
+static void write_failures(FILE *out, const struct rec_report *report) {
+    if (report->failed == 0)
+        return;
+    (void)fputs("<section class=\"wide params\">\n<h2>Failed</h2>\n<table>\n", out);
+    for (size_t f = 0; f < report->failed; f++) {
+        const struct rec_report_failure *failure = &report->failures[f];
+        (void)fputs("<tr><td>", out);
+        rec_page_text(out, failure->label);
+        (void)fputs("</td><td>", out);
+        rec_page_text(out, failure->reason);
+        (void)fputs("</td><td><code>", out);
+        rec_page_text(out, failure->parameters[0] == '\0' ? "none" : failure->parameters);
+        (void)fputs("</code></td></tr>\n", out);
+    }
+    (void)fputs("</table>\n</section>\n", out);
+}
+
 /* ---- the charts -------------------------------------------------------------------------- */
 
 static void write_chart(FILE *out, const struct rec_report *report, const char *title,
@@ -122,12 +137,15 @@ void rec_report_html(const struct rec_report *report, FILE *out) {
     char made[REC_CLOCK_TEXT_BYTES];
     rec_clock_format(report->made_at, made);
     write_head(out, report);
-    for (size_t c = 0; c < report->k_count; c++)
+    for (size_t c = 0; report->count > 0 && c < report->k_count; c++)
         if (report->shown[c])
             write_table(out, report, c);
-    write_charts(out, report);
+    write_failures(out, report);
+    if (report->count > 0)
+        write_charts(out, report);
     (void)fputs("<div style=\"height:16px\"></div>\n", out);
-    write_parameters(out, report);
+    if (report->count > 0)
+        write_parameters(out, report);
     (void)fprintf(out,
                   "<footer>recsysd %s, %s. Full ranking over all items; means over users with "
                   "something to find; ties go to the lower id.</footer>\n",

@@ -137,6 +137,21 @@ static void write_buckets(FILE *out, const struct rec_report *report,
     (void)fputc(']', out);
 }
 
+static void write_failures(FILE *out, const struct rec_report *report) {
+    (void)fputs(", \"failed\": [", out);
+    for (size_t f = 0; f < report->failed; f++) {
+        const struct rec_report_failure *failure = &report->failures[f];
+        (void)fprintf(out, "%s\n    {", f > 0 ? "," : "");
+        write_member(out, "model", failure->label);
+        write_member(out, "family", failure->family);
+        write_member(out, "parameters", failure->parameters);
+        (void)fputs("\"reason\": ", out);
+        write_text(out, failure->reason);
+        (void)fputc('}', out);
+    }
+    (void)fputs("\n]", out);
+}
+
 void rec_report_json(const struct rec_report *report, FILE *out) {
     (void)fputc('{', out);
     write_where(out, report);
@@ -155,5 +170,8 @@ void rec_report_json(const struct rec_report *report, FILE *out) {
             write_buckets(out, report, row);
         (void)fputc('}', out);
     }
-    (void)fputs("\n]}\n", out);
+    (void)fputs("\n]", out);
+    if (report->failed > 0)
+        write_failures(out, report);
+    (void)fputs("}\n", out);
 }

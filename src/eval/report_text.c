@@ -13,14 +13,8 @@ static int label_width(const struct rec_report *report) {
     return (int)width;
 }
 
-/* Four places for shares, fewer for what is counted. */
-static int places(double value) {
-    return fabs(value) < 2.0 ? 4 : fabs(value) < 100.0 ? 2 : 1;
-}
-
-static void write_cell(FILE *out, const struct rec_spread *value, bool deviation) {
+static void write_cell(FILE *out, const struct rec_spread *value, int digits, bool deviation) {
     char text[64];
-    int digits = places(value->mean);
     if (deviation)
         (void)snprintf(text, sizeof(text), "%.*f ±%.*f", digits, value->mean, digits,
                        value->deviation);
@@ -54,7 +48,7 @@ static void write_block(FILE *out, const struct rec_report *report, size_t c, in
         const struct rec_report_row *row = &report->rows[r];
         (void)fprintf(out, "%-*s", width, row->label);
         for (size_t m = 0; m < rec_metric_count; m++)
-            write_cell(out, &row->value[m][c], deviation);
+            write_cell(out, &row->value[m][c], rec_report_places(report, m, c), deviation);
         (void)fprintf(out, "  %9.2f  %9.0f\n", row->fit_s.mean, row->users_s.mean);
     }
 }
@@ -74,7 +68,8 @@ static void write_buckets(FILE *out, const struct rec_report *report, size_t c, 
             (void)fprintf(out, "%-*s", width, report->rows[r].label);
             for (size_t m = 0; m < rec_metric_count; m++)
                 if (!rec_metrics[m].of_lists)
-                    write_cell(out, &report->rows[r].bucket[b][m][c], false);
+                    write_cell(out, &report->rows[r].bucket[b][m][c],
+                               rec_report_places(report, m, c), false);
             (void)fputc('\n', out);
         }
     }
@@ -136,9 +131,14 @@ void rec_report_text(const struct rec_report *report, FILE *out) {
                   (unsigned long long)report->train_rows, (unsigned long long)report->train_users,
                   (unsigned long long)report->items, report->part,
                   (unsigned long long)report->tested, (unsigned long long)report->relevant);
-    for (size_t c = 0; c < report->k_count; c++)
+    for (size_t c = 0; report->count > 0 && c < report->k_count; c++)
         if (report->shown[c])
             write_block(out, report, c, width);
-    if (report->by_bucket)
+    if (report->by_bucket && report->count > 0)
         write_buckets(out, report, rec_report_first_shown(report), width);
+    if (report->failed > 0)
+        (void)fputc('\n', out);
+    for (size_t f = 0; f < report->failed; f++)
+        (void)fprintf(out, "%s failed: %s\n", report->failures[f].label,
+                      report->failures[f].reason);
 }

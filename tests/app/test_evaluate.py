@@ -214,6 +214,10 @@ class Refused(Folder):
             (last + ["--set", "als.factors=-1"], "factors"),
             (last + ["--set", "als.factors=nan"], "factors"),
             (last + ["--set", "al.factors=3"], "did you mean als"),
+            (last + ["--models", "popularity,blend", "--set", "blend.first=als", "--set",
+                     "blend.first.factos=8"], "set: blend: first: parameter 'factos' is not known"),
+            (last + ["--models", "popularity,blend", "--set", "blend.third.factors=8"],
+             "set: blend: third: parameter 'factors'"),
             (last + ["--set", "factors=3"], "MODEL.NAME=VALUE"),
             (last + ["--k", "0"], "k: 0 is not within 1 and 1000"),
             (last + ["--k", "1001"], "k: 1001"), (last + ["--k", "ten"], "'ten'"),
@@ -256,8 +260,64 @@ class Refused(Folder):
     def test_results_that_cannot_be_written(self):
         data = make_movielens(self.dir / "ml")
         done = self.evaluate("--format", "movielens", data, "--protocol", "last-out", "--results",
-                             "/nowhere/r.jsonl", code=1)
-        self.assertIn("/nowhere/r.jsonl", done.stderr)
+                             "/nowhere/r.jsonl", "--models", "popularity,ease", "--memory-mb", "1",
+                             "--progress", code=1)
+        self.assertIn("results: cannot write /nowhere/r.jsonl: No such file", done.stderr)
+        self.assertNotIn("popularity", done.stderr)  # nothing was fitted
+
+    def test_default_results_that_cannot_be_written(self):
+        """The file that was not asked for is missed, not the table."""
+        (self.dir / "recsysd-results.jsonl").mkdir()
+        done = self.evaluate("--format", "movielens", make_movielens(self.dir / "ml"),
+                             "--protocol", "last-out", "--models", "popularity")
+        self.assertIn("note: cannot write recsysd-results.jsonl", done.stderr)
+        self.assertIn("ndcg@10", done.stdout)
+
+    def test_per_user_that_cannot_be_written(self):
+        done = self.evaluate("--format", "movielens", make_movielens(self.dir / "ml"),
+                             "--protocol", "last-out", "--per-user", "/nowhere/u.csv", code=1)
+        self.assertIn("cannot write /nowhere/u.csv: No such file", done.stderr)
+
+
+class Failures(Folder):
+    """Goal: a model that fails is named with the reason, once, and the others are reported."""
+
+    ROWS = "".join("u%d %s\n" % (u, " ".join("i%d" % ((u * 7 + n * 13) % 900) for n in range(9)))
+                   for u in range(300))
+
+    def fails(self, models, *args):
+        path = self.file("l.txt", self.ROWS)
+        return self.evaluate("--format", "user-lists", path, "--models", models, "--memory-mb", "1",
+                             "--json", "t.json", "--csv", "t.csv", "--html", "t.html", *args,
+                             code=1)
+
+    def test_one(self):
+        done = self.fails("popularity,dense=ease,random", "--seeds", "2", "--by-bucket")
+        why = r"training on \d+ items and 300 users takes about"
+        self.assertEqual(len(re.findall("^recsysd: dense: " + why, done.stderr, re.M)), 1)
+        self.assertRegex(done.stdout, "(?m)^dense failed: " + why)
+        self.assertRegex(done.stdout, r"(?m)^random +\d")
+
+        table = json.loads((self.dir / "t.json").read_text())
+        self.assertEqual([m["model"] for m in table["models"]], ["popularity", "random"])
+        self.assertEqual([m["seeds"] for m in table["models"]], [2, 2])
+        self.assertEqual([(f["model"], f["family"]) for f in table["failed"]], [("dense", "ease")])
+        self.assertRegex(table["failed"][0]["reason"], "^" + why)
+        rows = self.read_csv("t.csv")
+        self.assertTrue(all(None not in r and None not in r.values() for r in rows))
+        self.assertEqual({r["model"] for r in rows if r["failed"] == ""}, {"popularity", "random"})
+        self.assertRegex([r["failed"] for r in rows if r["model"] == "dense"][0], why)
+        self.assertRegex((self.dir / "t.html").read_text(), "<td>dense</td><td>" + why)
+        runs = (self.dir / "recsysd-results.jsonl").read_text().splitlines()
+        self.assertEqual([json.loads(r)["model"] for r in runs],
+                         ["popularity", "popularity", "random", "random"])
+
+    def test_all(self):
+        done = self.fails("ease")
+        self.assertNotIn("ease: ease", done.stderr)
+        self.assertNotIn("ndcg", done.stdout)
+        self.assertEqual(json.loads((self.dir / "t.json").read_text())["models"], [])
+        self.assertNotIn("nan", (self.dir / "t.html").read_text())
 
 
 class Extremes(Folder):
