@@ -155,6 +155,27 @@ static enum rec_status clear_unknown(struct training *t, struct rec_error *err) 
     return REC_OK;
 }
 
+/* What brings the row of a user to length 1. */
+static float inverse_length(const struct rec_csr *csr, uint32_t user) {
+    double square = 0.0;
+    for (uint64_t k = csr->offset[user]; k < csr->offset[user + (size_t)1]; k++)
+        square += (double)csr->value[k] * (double)csr->value[k];
+    return (float)(1.0 / sqrt(square));
+}
+
+static enum rec_status check_lengths(const struct training *t, struct rec_error *err) {
+    const struct rec_csr *csr = t->users;
+    for (uint32_t user = 0; user < csr->rows; user++)
+        if (csr->offset[user + (size_t)1] > csr->offset[user] &&
+            !isfinite(inverse_length(csr, user)))
+            return rec_error_set(err, REC_BAD_INPUT,
+                                 "%s: the weights of user %u are too near to 0 (the first is %g); "
+                                 "raise the weights, or set input=binary",
+                                 t->spec->family->name, user,
+                                 (double)csr->value[csr->offset[user]]);
+    return REC_OK;
+}
+
 static enum rec_status make_rows(struct training *t, struct rec_error *err) {
     enum rec_status st = rec_dataset_matrix(t->stop.train, &t->users, err);
     for (uint64_t k = 0; st == REC_OK && k < rec_csr_entries(t->users); k++) {
@@ -168,7 +189,7 @@ static enum rec_status make_rows(struct training *t, struct rec_error *err) {
                                  t->spec->family->name, (double)*value, t->users->column[k],
                                  (double)REC_AUTOENCODER_WEIGHT_MAX);
     }
-    return st;
+    return st == REC_OK ? check_lengths(t, err) : st;
 }
 
 static enum rec_status prepare(struct training *t, struct rec_error *err) {
@@ -204,10 +225,7 @@ static void gather(struct training *t, const uint32_t *user, size_t count) {
     rec_batch_clear(t->batch);
     for (size_t r = 0; r < count; r++) {
         uint64_t begin = csr->offset[user[r]], end = csr->offset[user[r] + (size_t)1];
-        double square = 0.0;
-        for (uint64_t k = begin; k < end; k++)
-            square += (double)csr->value[k] * (double)csr->value[k];
-        float inverse = (float)(1.0 / sqrt(square));
+        float inverse = inverse_length(csr, user[r]);
         for (uint64_t k = begin; k < end; k++) {
             float keep = rec_dropout_at(&dropout, k);
             if (keep > 0.0f)

@@ -142,15 +142,18 @@ static void flush(const struct biased_mf *self, struct pending *pending, float *
     pending->count = 0;
 }
 
-/* c_i of the walk's next event, 0 when it says nothing; *error: t_i - μ - b_i */
+/* c_i of the walk's next event, 0 when it says nothing; *error: t_i - μ - b_i. The walk sees
+ * weights of 1, so that what it returns is the decay, also for weights that are infinite or nearly
+ * 0. */
 static float next_event(const struct biased_mf *self, struct rec_recency *walk,
                         const struct rec_event *event, float *error) {
-    float decayed = rec_recency_next(walk, event), weight = event->weight;
-    if (!(decayed > 0.0f))
-        return 0.0f;
-    *error = (weight < self->target_max ? weight : self->target_max) - self->mean -
-             self->mf.rows[event->item * self->mf.width + self->mf.factors];
-    return decayed / weight;
+    struct rec_event one = *event;
+    one.weight = event->weight > 0.0f ? 1.0f : 0.0f;
+    float decay = rec_recency_next(walk, &one);
+    if (decay > 0.0f)
+        *error = fminf(event->weight, self->target_max) - self->mean -
+                 self->mf.rows[event->item * self->mf.width + self->mf.factors];
+    return decay;
 }
 
 /* Adds the history's terms to A and r, which are zero. Returns C. */

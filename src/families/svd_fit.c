@@ -175,15 +175,18 @@ static enum rec_status iterate(struct training *t, unsigned iterations, struct r
     return REC_OK;
 }
 
+/* Weights have an upper limit that keeps all products finite. So a factor that is no number comes
+ * from weights whose squares are nearly 0, and is not cured by lower ones. */
 static enum rec_status check_factors(const float *factors, size_t items, size_t count,
                                      struct rec_error *err) {
     for (size_t i = 0; i < items * count; i++)
         if (!(fabsf(factors[i]) <= REC_SVD_VALUE_MAX))
             return rec_error_set(err, REC_BAD_INPUT,
-                                 "svd: factor %zu of item %zu is %g, the limit is %g; lower the "
+                                 "svd: factor %zu of item %zu is %g, the limit is %g; %s the "
                                  "weights",
                                  i % count, i / count, (double)factors[i],
-                                 (double)REC_SVD_VALUE_MAX);
+                                 (double)REC_SVD_VALUE_MAX,
+                                 isfinite(factors[i]) ? "lower" : "raise");
     return REC_OK;
 }
 

@@ -228,7 +228,7 @@ static enum rec_status user_knn_open(struct rec_model *model, struct rec_error *
     }
     model->self = self;
     model->query_floats = model->items; /* the scores themselves */
-    model->scratch_floats = matrix.rows + 2 * (size_t)model->items + 2 * self->neighbors;
+    model->scratch_floats = matrix.rows + 3 * (size_t)model->items + 2 * self->neighbors;
     return REC_OK;
 }
 
@@ -236,8 +236,9 @@ static enum rec_status user_knn_open(struct rec_model *model, struct rec_error *
 
 struct fold {
     float *product; /* [users] h'·x'_v */
-    float *own;     /* [items] of the history: its sums, then 0 */
-    float *unit;    /* [items] of the history: h' over the sums */
+    float *own;     /* [items] of the history: its sums */
+    float *heavy;   /* [items] of the history: h' */
+    float *row;     /* [items] explain's */
     struct rec_topk near;
 };
 
@@ -249,22 +250,29 @@ static struct rec_recency begin_walk(const struct rec_model *model,
     return walk;
 }
 
-/* h' as a factor of the sums; returns |h'|². */
+/* Returns |h'|². */
 static double weigh_history(const struct rec_model *model, const struct rec_history *history,
                             double length, struct fold *fold) {
     const struct user_knn *self = model->self;
     double squares = 0.0;
+    for (size_t e = 0; e < history->count; e++)
+        if (history->events[e].item < model->items)
+            fold->heavy[history->events[e].item] = 0.0f;
     for (size_t e = 0; e < history->count; e++) {
         uint32_t item = history->events[e].item;
-        if (item >= model->items || !(fold->own[item] > 0.0f))
+        if (item >= model->items || !(fold->own[item] > 0.0f) || fold->heavy[item] > 0.0f)
             continue;
-        double sum = (double)fold->own[item];
-        double weight = rec_knn_weight(&self->weighting, sum, length, item);
+        double weight = rec_knn_weight(&self->weighting, (double)fold->own[item], length, item);
         squares += weight * weight;
-        fold->unit[item] = (float)(weight / sum);
-        fold->own[item] = 0.0f; /* once */
+        fold->heavy[item] = (float)weight;
     }
     return squares;
+}
+
+/* The part of h' that an event of this weight brings. Its share of the sum comes first: h' over a
+ * sum that is nearly 0 would be beyond float. */
+static float part_of(const struct fold *fold, uint32_t item, float weight) {
+    return weight / fold->own[item] * fold->heavy[item];
 }
 
 static void add_products(const struct rec_model *model, const struct rec_history *history,
@@ -274,12 +282,12 @@ static void add_products(const struct rec_model *model, const struct rec_history
     struct rec_recency walk = begin_walk(model, history);
     memset(fold->product, 0, self->matrix.rows * sizeof(*fold->product));
     for (size_t e = 0; e < history->count; e++) {
-        size_t item = history->events[e].item;
+        uint32_t item = history->events[e].item;
         float weight = rec_recency_next(&walk, &history->events[e]);
         if (!(weight > 0.0f))
             continue;
-        weight *= fold->unit[item];
-        for (uint64_t k = postings->offset[item]; k < postings->offset[item + 1]; k++)
+        weight = part_of(fold, item, weight);
+        for (uint64_t k = postings->offset[item]; k < postings->offset[item + (size_t)1]; k++)
             fold->product[postings->column[k]] += weight * postings->value[k];
     }
 }
@@ -288,8 +296,9 @@ static struct fold find_neighbors(const struct rec_model *model, const struct re
                                   float *scratch) {
     const struct user_knn *self = model->self;
     struct fold fold = {.product = scratch, .own = scratch + self->matrix.rows};
-    fold.unit = fold.own + model->items;
-    rec_topk_init(&fold.near, (struct rec_ranked *)(void *)(fold.unit + model->items),
+    fold.heavy = fold.own + model->items;
+    fold.row = fold.heavy + model->items;
+    rec_topk_init(&fold.near, (struct rec_ranked *)(void *)(fold.row + model->items),
                   self->neighbors); /* heap memory */
     double length = rec_recency_add_up(begin_walk(model, history), history, fold.own);
     double scale = pow(weigh_history(model, history, length, &fold), self->power / 2.0);
@@ -355,15 +364,16 @@ static void user_knn_similar(const struct rec_model *model, uint32_t item, uint3
                 sqrtf((float)users_of(self, item)) * sqrtf((float)users_of(self, first + j));
 }
 
-/* Adds what neighbour `user` brings to one asked item, event by event. row: x'_v, by item. */
+/* Adds what one neighbour brings to one asked item, event by event. fold->row: x'_v */
 static void add_shares(const struct rec_model *model, const struct rec_history *history,
-                       const struct fold *fold, const float *row, double factor, float *shares) {
+                       const struct fold *fold, double factor, float *shares) {
     struct rec_recency walk = begin_walk(model, history);
     for (size_t e = 0; e < history->count; e++) {
         uint32_t item = history->events[e].item;
         float weight = rec_recency_next(&walk, &history->events[e]);
         if (weight > 0.0f)
-            shares[e] += (float)((double)(weight * fold->unit[item]) * (double)row[item] * factor);
+            shares[e] +=
+                (float)((double)part_of(fold, item, weight) * (double)fold->row[item] * factor);
     }
 }
 
@@ -372,25 +382,27 @@ static void user_knn_explain(const struct rec_model *model, const struct rec_his
     const struct user_knn *self = model->self;
     const struct rec_csr *matrix = &self->matrix;
     struct fold fold = find_neighbors(model, history, scratch);
-    float *row = fold.own; /* is 0 at the history's items, and is not looked at elsewhere */
+    for (size_t e = 0; e < history->count; e++) /* nothing else is looked at */
+        if (history->events[e].item < model->items)
+            fold.row[history->events[e].item] = 0.0f;
     memset(shares, 0, n * history->count * sizeof(*shares));
     for (size_t v = 0; v < fold.near.count; v++) {
         uint32_t user = fold.near.kept[v].item;
         uint64_t begin = matrix->offset[user], end = matrix->offset[user + (size_t)1];
         double length = rec_knn_length(matrix, user);
         for (uint64_t k = begin; k < end; k++)
-            row[matrix->column[k]] =
+            fold.row[matrix->column[k]] =
                 posting_of(self, (double)matrix->value[k], length, matrix->column[k]);
         for (size_t i = 0; i < n; i++) {
             uint64_t k = find(matrix, user, items[i]);
             if (k < end && matrix->column[k] == items[i])
-                add_shares(model, history, &fold, row,
+                add_shares(model, history, &fold,
                            (double)matrix->value[k] *
                                ((double)fold.near.kept[v].score / (double)fold.product[user]),
                            shares + i * history->count);
         }
         for (uint64_t k = begin; k < end; k++)
-            row[matrix->column[k]] = 0.0f;
+            fold.row[matrix->column[k]] = 0.0f;
     }
 }
 

@@ -1,17 +1,12 @@
 /* Goal: every family in rec_families keeps the contract of model.h when it is asked. A new family
  * is tested by being listed; what only its own mathematics can know is in its golden test. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "test.h"
 #include "families/worlds.h"
 
 enum { USERS = 60, ITEMS = 83, BOARD = 40, MANY = 9001, FEWER = 1501 };
-
-#define EACH_FAMILY(family)                                                                        \
-    for (const struct rec_family *const *at = rec_families, *family = *at; (family = *at) != NULL; \
-         at++)
 
 /* A family whose memory grows with the square of the catalogue takes minutes for MANY items. */
 static bool is_square(const struct rec_family *family, const struct rec_dataset *data) {
@@ -391,16 +386,6 @@ static void test_small_worlds(void **state) {
     }
 }
 
-static int start(void **state) {
-    struct rec_error err = {.status = REC_OK};
-    (void)state;
-    if (rec_dense_init(&err) != REC_OK || rec_kernels_init(&err) != REC_OK) {
-        (void)fprintf(stderr, "%s\n", err.text);
-        return -1;
-    }
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables),       cmocka_unit_test(test_withheld_comes_back),
@@ -409,5 +394,5 @@ int main(void) {
         cmocka_unit_test(test_vectors),      cmocka_unit_test(test_similar),
         cmocka_unit_test(test_small_worlds),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, world_start, NULL);
 }

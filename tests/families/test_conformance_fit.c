@@ -12,10 +12,6 @@
 
 enum { USERS = 60, ITEMS = 83, THREADS_MAX = 3 };
 
-#define EACH_FAMILY(family)                                                                        \
-    for (const struct rec_family *const *at = rec_families, *family = *at; (family = *at) != NULL; \
-         at++)
-
 /* Goal: data, parameters and seed decide every bit; the number of threads decides none. */
 static void test_same_bits(void **state) {
     (void)state;
@@ -206,21 +202,11 @@ static void test_open_refuses(void **state) {
     rec_dataset_destroy(&data);
 }
 
-static int start(void **state) {
-    struct rec_error err = {.status = REC_OK};
-    (void)state;
-    if (rec_dense_init(&err) != REC_OK || rec_kernels_init(&err) != REC_OK) {
-        (void)fprintf(stderr, "%s\n", err.text);
-        return -1;
-    }
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_file_keeps_bits),
         cmocka_unit_test(test_cancel),       cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_open_refuses),
     };
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, world_start, NULL);
 }

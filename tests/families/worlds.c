@@ -1,8 +1,18 @@
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "test.h"
 #include "families/worlds.h"
+
+int world_start(void **state) {
+    struct rec_error err = {.status = REC_OK};
+    (void)state;
+    if (rec_dense_init(&err) == REC_OK && rec_kernels_init(&err) == REC_OK)
+        return 0;
+    (void)fprintf(stderr, "%s\n", err.text);
+    return -1;
+}
 
 enum { ROWS_MAX = 20000, EVENTS_PER_USER = 12 };
 
@@ -78,13 +88,20 @@ struct rec_params world_params(const struct rec_family *family) {
     return params;
 }
 
+enum rec_status world_try(const struct rec_family *family, const struct rec_dataset *data,
+                          const char *settings, uint64_t seed, struct rec_pool *pool,
+                          struct rec_model **out, struct rec_error *err) {
+    struct rec_params params = world_params(family);
+    struct rec_fit fit = {.data = data, .params = &params, .seed = seed, .pool = pool};
+    CHECK_ROW(rec_params_read(&params, settings, NULL) == REC_OK, settings);
+    return rec_model_fit(family, &fit, out, err);
+}
+
 struct rec_model *world_fit(const struct rec_family *family, const struct rec_dataset *data,
                             uint64_t seed, struct rec_pool *pool) {
     struct rec_model *model = NULL;
     struct rec_error err = {.status = REC_OK};
-    struct rec_params params = world_params(family);
-    struct rec_fit fit = {.data = data, .params = &params, .seed = seed, .pool = pool};
-    if (rec_model_fit(family, &fit, &model, &err) != REC_OK)
+    if (world_try(family, data, "", seed, pool, &model, &err) != REC_OK)
         fail_msg("%s: %s", family->name, err.text);
     return model;
 }
@@ -92,6 +109,7 @@ struct rec_model *world_fit(const struct rec_family *family, const struct rec_da
 bool world_score(const struct rec_model *model, const struct rec_history *history, float *scores) {
     float *query = world_alloc(model->query_floats, sizeof(*query));
     float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+    memset(scratch, 0xff, model->scratch_floats * sizeof(*scratch)); /* NaN: nothing is assumed */
     bool says = model->family->query(model, history, query, scratch);
     for (size_t i = 0; !says && i < model->query_floats; i++)
         CHECK_ROW(query[i] == 0.0f, model->family->name);

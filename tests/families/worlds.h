@@ -6,6 +6,13 @@
 #include "recsysd/data.h"
 #include "recsysd/families.h"
 
+#define EACH_FAMILY(family)                                                                        \
+    for (const struct rec_family *const *at = rec_families, *family = *at; (family = *at) != NULL; \
+         at++)
+
+/* The set-up of a program's group: the kernels of this machine, and OpenBLAS on one thread. */
+int world_start(void **state);
+
 /* size x size. User u likes the items of u's parity but for item u, which is withheld;
  * in rising order from u + 2 on and round the end, so that u is also what comes next. size is even.
  */
@@ -27,6 +34,11 @@ struct rec_params world_params(const struct rec_family *family);
 
 struct rec_model *world_fit(const struct rec_family *family, const struct rec_dataset *data,
                             uint64_t seed, struct rec_pool *pool);
+
+/* The same with settings ("decay=0 sigma=1") on top; the model in *out. */
+enum rec_status world_try(const struct rec_family *family, const struct rec_dataset *data,
+                          const char *settings, uint64_t seed, struct rec_pool *pool,
+                          struct rec_model **out, struct rec_error *err);
 
 /* scores [model->items] for one history; what query() returned. Checks that they are finite. */
 bool world_score(const struct rec_model *model, const struct rec_history *history, float *scores);
