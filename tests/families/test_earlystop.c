@@ -146,5 +146,5 @@ int main(void) {
         cmocka_unit_test(test_keeps_the_best),
         cmocka_unit_test(test_given_up),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, world_start, NULL);
 }

@@ -1,7 +1,7 @@
 /* Goal: what item-knn and user-knn promise beyond the contract of all families and the golden
  * numbers: rows that repeat add up, a row has no more neighbours than it may, ties go to the lower
- * number, any weight a dataset may hold is refused or answered finitely, and the estimate of memory
- * is kept. */
+ * number, any weight a dataset may hold is refused or answered finitely, and a cap on memory below
+ * what a fit takes refuses it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -472,5 +472,5 @@ int main(void) {
         cmocka_unit_test(test_fit_bytes),  cmocka_unit_test(test_fold_work),
         cmocka_unit_test(test_fold_steps),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, world_start, NULL);
 }

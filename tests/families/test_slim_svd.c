@@ -128,5 +128,5 @@ int main(void) {
         cmocka_unit_test(test_slim_parameters),
         cmocka_unit_test(test_svd_beyond_rank),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, world_start, NULL);
 }
