@@ -12,21 +12,94 @@
 
 enum { USERS = 60, ITEMS = 83, THREADS_MAX = 3 };
 
+/* Settings whose fits take other ways through the code than the defaults do. */
+static const struct {
+    const struct rec_family *family;
+    const char *settings;
+} ways[] = {
+    {&rec_als_family, "block=3 iterations=4"},
+    {&rec_als_family, "early_stop=2 frequency_power=1"},
+    {&rec_biased_mf_family, "optimizer=adam learning_rate=0.005 epochs=2"},
+    {&rec_biased_mf_family, "early_stop=1 epochs=10"},
+    {&rec_bpr_family, "negatives=popular candidates=2 epochs=6"},
+    {&rec_bpr_family, "negatives=uniform early_stop=1 epochs=10"},
+    {&rec_ease_family, "density=0.05 input=binary"},
+    {&rec_nextitem_family, "density=0.05 tau3=20 user_power=0.5"},
+    {&rec_slim_family, "non_negative=true neighbors=20"},
+    {&rec_svd_family, "user_exponent=0.5 item_exponent=0.5 oversample=3"},
+    {&rec_item_knn_family, "weighting=none neighbors=5"},
+    {&rec_dae_family, "loss=bce activation=relu input=binary epochs=6"},
+    {&rec_multvae_family, "anneal_epochs=3 batch=100 epochs=6"},
+    {&rec_blend_family, "combine=product first=next-item second=als second.factors=4 "
+                        "second.iterations=2"},
+};
+
+/* A few epochs use all the code that many do. */
+static const char *quick(const struct rec_family *family) {
+    for (size_t i = 0; i < family->param_count; i++)
+        if (strcmp(family->params[i].name, "epochs") == 0)
+            return "epochs=3";
+    return "";
+}
+
+/* The same model on 1 to THREADS_MAX threads as without a pool. */
+static void check_same_bits(const struct rec_family *family, const char *settings,
+                            const struct rec_dataset *data) {
+    struct rec_model *first = NULL;
+    CHECK_ROW(world_try(family, data, settings, 42, NULL, &first, NULL) == REC_OK, settings);
+    for (size_t threads = 1; threads <= THREADS_MAX; threads++) {
+        struct rec_pool *pool = NULL;
+        struct rec_model *again = NULL;
+        assert_int_equal(rec_pool_create(threads, false, &pool, NULL), REC_OK);
+        CHECK_ROW(world_try(family, data, settings, 42, pool, &again, NULL) == REC_OK, settings);
+        if (!world_same(first, again))
+            fail_msg("%s %s: other bits on %zu threads", family->name, settings, threads);
+        rec_model_destroy(&again);
+        rec_pool_destroy(&pool);
+    }
+    rec_model_destroy(&first);
+}
+
 /* Goal: data, parameters and seed decide every bit; the number of threads decides none. */
 static void test_same_bits(void **state) {
     (void)state;
     struct rec_dataset *data = world_random(1400, 600, 1); /* more than one task has to share */
-    EACH_FAMILY(family) {
-        struct rec_model *first = world_fit(family, data, 42, NULL);
-        for (size_t threads = 1; threads <= THREADS_MAX; threads++) {
-            struct rec_pool *pool = NULL;
-            assert_int_equal(rec_pool_create(threads, false, &pool, NULL), REC_OK);
-            struct rec_model *again = world_fit(family, data, 42, pool);
-            CHECK_ROW(world_same(first, again), family->name);
-            rec_model_destroy(&again);
-            rec_pool_destroy(&pool);
+    EACH_FAMILY(family)
+    check_same_bits(family, quick(family), data);
+    for (size_t i = 0; i < COUNT(ways); i++)
+        check_same_bits(ways[i].family, ways[i].settings, data);
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: nor do the settings make a difference between users asked one by one and together. */
+static void test_same_batches(void **state) {
+    enum { ASKED = 9 };
+    static float together[ASKED * ITEMS];
+    (void)state;
+    struct rec_dataset *data = world_random(USERS, ITEMS, 6);
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        const struct rec_family *family = ways[i].family;
+        struct rec_model *model = NULL;
+        CHECK_ROW(world_try(family, data, ways[i].settings, 1, NULL, &model, NULL) == REC_OK,
+                  ways[i].settings);
+        float *queries = world_alloc(ASKED * model->query_floats, sizeof(*queries));
+        float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));
+        for (uint32_t user = 0; user < ASKED; user++) {
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, user, events);
+            (void)family->query(model, &history, queries + user * model->query_floats, scratch);
         }
-        rec_model_destroy(&first);
+        family->score(model, queries, ASKED, 0, ITEMS, together);
+        for (uint32_t user = 0; user < ASKED; user++) {
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, user, events);
+            float alone[ITEMS];
+            world_score(model, &history, alone);
+            CHECK_ROW(memcmp(alone, together + user * ITEMS, sizeof(alone)) == 0, ways[i].settings);
+        }
+        rec_alloc_free(scratch);
+        rec_alloc_free(queries);
+        rec_model_destroy(&model);
     }
     rec_dataset_destroy(&data);
 }
@@ -149,16 +222,47 @@ static void check_refused(const struct rec_model *model, const struct rec_tensor
                  rec_error_name(st), err.text);
 }
 
-/* Another value in the last place of the tensor; put back afterwards. */
+/* Another value at the ends and in the middle of the tensor, one at a time; put back afterwards. */
 static void check_value(const struct rec_model *model, size_t index, const void *value,
                         size_t bytes, const char *what) {
     const struct rec_tensor *tensor = &model->tensors.tensor[index];
-    unsigned char kept[8],
-        *last = (unsigned char *)tensor->data + (tensor->rows * tensor->cols - 1) * bytes;
-    memcpy(kept, last, bytes);
-    memcpy(last, value, bytes);
-    check_refused(model, &model->tensors, tensor->name, what);
-    memcpy(last, kept, bytes);
+    size_t count = (size_t)(tensor->rows * tensor->cols);
+    const size_t places[] = {0, count / 2, count - 1};
+    for (size_t i = 0; i < COUNT(places); i++) {
+        unsigned char kept[8], *place = (unsigned char *)tensor->data + places[i] * bytes;
+        memcpy(kept, place, bytes);
+        memcpy(place, value, bytes);
+        check_refused(model, &model->tensors, tensor->name, what);
+        memcpy(place, kept, bytes);
+    }
+}
+
+/* Another text in place of the parameters of a blend's member. */
+static void check_text(const struct rec_model *model, size_t index) {
+    static const struct {
+        const char *text, *what;
+        size_t bytes; /* of the text that count */
+    } rows[] = {
+        {"", "of no text at all", 0},
+        {"recency", "with a name without a value", 8},
+        {"=1", "with a value without a name", 3},
+        {"nobody=1", "with a name that nobody knows", 9},
+        {"recency=none", "with a value that is no number", 13},
+        {"recency=-1", "with a value out of range", 11},
+        {"recency=nan", "with a value that is none", 12},
+        {"recency=0", "without its end", 9},
+        {"recency=0\0 ", "with something behind its end", 11},
+        {"\xff\xfe=\x01", "that is no text", 5},
+    };
+    const struct rec_tensor *kept = &model->tensors.tensor[index];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rec_tensors damaged = model->tensors;
+        char text[32]; /* at its exact size for a sanitizer to see what is read behind it */
+        memcpy(text, rows[i].text, rows[i].bytes);
+        damaged.tensor[index].data = text;
+        damaged.tensor[index].cols = rows[i].bytes;
+        check_refused(model, &damaged, kept->name, rows[i].what);
+    }
 }
 
 static void check_shapes(const struct rec_model *model, size_t index) {
@@ -178,7 +282,7 @@ static void check_shapes(const struct rec_model *model, size_t index) {
 }
 
 /* Goal: tensors from a file are hostile until checked: no shape but the right one, no number that
- * is none, no index or offset out of range. */
+ * is none, no index or offset out of range, no text that does not parse. */
 static void test_open_refuses(void **state) {
     (void)state;
     static const uint64_t ones = UINT64_MAX;
@@ -196,6 +300,8 @@ static void test_open_refuses(void **state) {
                 check_value(model, i, &ones, sizeof(uint32_t), "with an index out of range");
             if (type == REC_TENSOR_U64)
                 check_value(model, i, &ones, sizeof(uint64_t), "with an offset out of range");
+            if (strncmp(model->tensors.tensor[i].name, "parameters.", 11) == 0)
+                check_text(model, i);
         }
         rec_model_destroy(&model);
     }
@@ -206,7 +312,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_file_keeps_bits),
         cmocka_unit_test(test_cancel),       cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_open_refuses),
+        cmocka_unit_test(test_open_refuses), cmocka_unit_test(test_same_batches),
     };
     return cmocka_run_group_tests(tests, world_start, NULL);
 }
