@@ -130,6 +130,7 @@ static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
     const struct config *config = tuning->config;
     const char *study = config_text(config, SET_STUDY);
     struct rec_tune_options *options = &tuning->options;
+    const char *html = config_text(config, SET_HTML);
     enum rec_status st = read_model(tuning, err);
     if (st == REC_OK)
         st = rec_tune_metric_read(config_text(config, SET_METRIC), &options->metric, &options->k,
@@ -138,6 +139,8 @@ static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
         st = evaluate_data_read(&tuning->data, config, &tuning->line, err);
     if (st == REC_OK)
         st = split_test(tuning, err);
+    if (st == REC_OK && html[0] != '\0' && strcmp(html, "-") != 0)
+        st = rec_report_writable(html, err);
     if (st != REC_OK)
         return st;
     options->space = &tuning->space;

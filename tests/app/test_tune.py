@@ -200,12 +200,13 @@ class Study(Folder):
             ([*self.data, *base, "--study", "x.db"], "is the database of a service, not a study"),
             ([*self.data, *base, "--study", "none/s.db"], "none/s.db: cannot be made: No such"),
             ([*self.data, *base, "--study", "/proc/s.db"], "/proc/s.db: cannot be made: "),
-            ([*self.data, *base, "--html", "none/t.html"], "cannot write none/t.html"),
+            ([*self.data, *base, "--html", "none/t.html"], "cannot write none/t.html: No such"),
         ]
         for args, says in rows:
             with self.subTest(says=says):
                 done = self.tune(*args, code=1)
                 self.assertIn(says, done.stderr)
+                self.assertNotRegex(done.stderr + done.stdout, "(?m)^trial|^best")
         self.assertEqual(len(self.rows()), 2)
 
 
