@@ -38,7 +38,7 @@ struct rec_pairs_spec {
      "items drawn for each pair, anew in each epoch, of those the user has not"},                  \
     {"epochs", REC_PARAM_INT, 1, 10000, true, epochs, NULL, "passes over the pairs, at most"},     \
     {"batch", REC_PARAM_INT, 1, 65536, true, 1024, NULL, "pairs a step, negatives not counted"},   \
-    {"learning_rate", REC_PARAM_FLOAT, 1e-6, 10, true, 1e-3, NULL, "Adam's"},                      \
+    {"learning_rate", REC_PARAM_FLOAT, 1e-6, 1000, true, 1e-3, NULL, "Adam's"},                    \
     {"regularization", REC_PARAM_FLOAT, 0, 1, false, 0, NULL, "L2 penalty on all weights"},        \
     REC_EARLYSTOP_PARAM(5), REC_RECENCY_PARAM
 /* clang-format on */

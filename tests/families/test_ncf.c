@@ -1,0 +1,132 @@
+/* Goal: what ncf and neural-mf do where data or parameters are odd: each refusal says what is wrong
+ * and leaves nothing, and what can be learned is. */
+#include <math.h>
+#include <string.h>
+
+#include "families/worlds.h"
+#include "recsysd/linalg.h"
+#include "test.h"
+
+enum { USERS = 60, ITEMS = 83, LONG = 250 };
+
+static const struct rec_family *const both[] = {&rec_ncf_family, &rec_neuralmf_family};
+
+/* NULL where it is refused. */
+static struct rec_model *fit(const struct rec_family *family, const struct rec_dataset *data,
+                             const char *settings, struct rec_error *err) {
+    struct rec_params params = world_params(family);
+    struct rec_model *model = NULL;
+    *err = (struct rec_error){.status = REC_OK};
+    if (rec_params_read(&params, settings, err) == REC_OK) {
+        const struct rec_fit options = {.data = data, .params = &params, .seed = 1};
+        (void)rec_model_fit(family, &options, &model, err);
+    }
+    return model;
+}
+
+/* Goal: a loss that explodes ends the training with the epoch and the loss. */
+static void test_explodes(void **state) {
+    struct rec_dataset *data = world_random(USERS, ITEMS, 1);
+    struct rec_error err;
+    (void)state;
+    for (size_t f = 0; f < COUNT(both); f++) {
+        size_t live = rec_alloc_live();
+        assert_null(fit(both[f], data, "learning_rate=1000 epochs=20 early_stop=0", &err));
+        CHECK_ROW(err.status == REC_BAD_INPUT, both[f]->name);
+        CHECK_ROW(strstr(err.text, "the loss in epoch") != NULL, err.text);
+        CHECK_ROW(strstr(err.text, "learning_rate") != NULL, err.text);
+        CHECK_ROW(rec_alloc_live() == live, both[f]->name);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: whatever the settings, a model comes out whose scores are numbers. */
+static void test_settings(void **state) {
+    static const char *const rows[] = {
+        "batch=65536",        "batch=1 epochs=1",      "negatives=100 epochs=2",  "dropout=0.95",
+        "regularization=1",   "early_stop=0 epochs=1", "early_stop=1 epochs=500", "factors=1",
+        "hidden2=3 factors=5"};
+    struct rec_dataset *data = world_random(USERS, ITEMS, 1);
+    struct rec_error err;
+    float scores[ITEMS];
+    (void)state;
+    for (size_t f = 0; f < COUNT(both); f++)
+        for (size_t r = 0; r < COUNT(rows); r++) {
+            struct rec_event events[HISTORY_MAX];
+            struct rec_history history = world_history(data, 7, events);
+            struct rec_model *model = fit(both[f], data, rows[r], &err);
+            if (model == NULL)
+                fail_msg("%s, %s: %s", both[f]->name, rows[r], err.text);
+            CHECK_ROW(world_score(model, &history, scores), rows[r]);
+            rec_model_destroy(&model);
+        }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: a user who has everything has no negatives, and does not matter. */
+static void test_has_everything(void **state) {
+    enum { ROWS = USERS * 9 + ITEMS };
+    struct rec_dataset_row rows[ROWS];
+    struct rec_dataset *without = NULL, *with = NULL;
+    struct rec_error err;
+    size_t count = 0;
+    (void)state;
+    for (uint32_t u = 0; u < USERS; u++)
+        for (uint32_t e = 0; e < 9; e++, count++)
+            rows[count] = (struct rec_dataset_row){u, (u * 7 + e * e) % ITEMS, e, 1.0f};
+    assert_int_equal(rec_dataset_from_rows(rows, count, USERS + 1, ITEMS, &without, NULL), REC_OK);
+    for (uint32_t i = 0; i < ITEMS; i++, count++)
+        rows[count] = (struct rec_dataset_row){USERS, i, i, 1.0f};
+    assert_int_equal(rec_dataset_from_rows(rows, count, USERS + 1, ITEMS, &with, NULL), REC_OK);
+    for (size_t f = 0; f < COUNT(both); f++) {
+        struct rec_model *a = fit(both[f], without, "early_stop=0 epochs=3", &err);
+        struct rec_model *b = fit(both[f], with, "early_stop=0 epochs=3", &err);
+        CHECK_ROW(a != NULL && b != NULL && world_same(a, b), both[f]->name);
+        rec_model_destroy(&a);
+        rec_model_destroy(&b);
+    }
+    rec_dataset_destroy(&with);
+    rec_dataset_destroy(&without);
+}
+
+/* Goal: a history longer than what a fold-in reads is answered by its newest items; weights beyond
+ * 1 say what 1 says; an item's events count as one of their weights together. */
+static void test_histories(void **state) {
+    struct rec_dataset *data = world_random(USERS, ITEMS, 1);
+    struct rec_error err;
+    (void)state;
+    for (size_t f = 0; f < COUNT(both); f++) {
+        struct rec_model *model = fit(both[f], data, "epochs=3 early_stop=0", &err);
+        struct rec_event many[LONG];
+        float whole[ITEMS], part[ITEMS];
+        assert_non_null(model);
+        for (uint32_t e = 0; e < LONG; e++)
+            many[e] = (struct rec_event){(e * 5) % ITEMS, 0.4f + (float)(e % 7), e};
+        const struct rec_history history = {many, LONG, UINT32_MAX};
+        CHECK_ROW(world_score(model, &history, whole), both[f]->name);
+
+        const struct rec_event heavy[] = {{3, 7.0f, 1}, {9, 0.5f, 2}},
+                               split[] = {{3, 0.5f, 1}, {3, 0.5f, 1}, {9, 0.25f, 2}, {9, 0.25f, 3}};
+        const struct rec_history a = {heavy, COUNT(heavy), UINT32_MAX},
+                                 b = {split, COUNT(split), UINT32_MAX};
+        CHECK_ROW(world_score(model, &a, whole) && world_score(model, &b, part), both[f]->name);
+        CHECK_ROW(memcmp(whole, part, sizeof(part)) == 0, both[f]->name);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+static int start(void **state) {
+    (void)state;
+    return rec_dense_init(NULL) == REC_OK && rec_kernels_init(NULL) == REC_OK ? 0 : -1;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_explodes),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_has_everything),
+        cmocka_unit_test(test_histories),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
