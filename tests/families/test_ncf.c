@@ -106,7 +106,8 @@ static void test_histories(void **state) {
         CHECK_ROW(world_score(model, &history, whole), both[f]->name);
 
         const struct rec_event heavy[] = {{3, 7.0f, 1}, {9, 0.5f, 2}},
-                               split[] = {{3, 0.5f, 1}, {3, 0.5f, 1}, {9, 0.25f, 2}, {9, 0.25f, 3}};
+                               split[] = {
+                                   {3, 0.75f, 1}, {3, 0.75f, 1}, {9, 0.25f, 2}, {9, 0.25f, 3}};
         const struct rec_history a = {heavy, COUNT(heavy), UINT32_MAX},
                                  b = {split, COUNT(split), UINT32_MAX};
         CHECK_ROW(world_score(model, &a, whole) && world_score(model, &b, part), both[f]->name);
