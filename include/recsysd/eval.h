@@ -97,6 +97,7 @@ struct rec_report {
     const char *version, *data, *part; /* part: "test" or "validation" */
     const struct rec_protocol *protocol;
     bool parts_given; /* pre-split: of the protocol only what is seen counts */
+    bool rated;       /* rows are ratings, of which positive_min tells the liked ones */
     int64_t made_at;
     uint64_t train_rows, train_users, items, tested, relevant;
     uint64_t bucket_users[REC_BUCKETS];

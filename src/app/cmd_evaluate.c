@@ -241,6 +241,7 @@ static enum rec_status make_report(struct evaluation *evaluation, struct rec_err
     report->made_at = rec_clock_unix_s();
     report->data = evaluation->data.name;
     report->protocol = &evaluation->data.protocol;
+    report->rated = evaluation->data.rated;
     report->parts_given = evaluation->data.parts_given;
     report->part = evaluation->data.on_validation ? "validation" : "test";
     /* The page has its chart by length of history in any case. */

@@ -14,6 +14,7 @@ struct evaluate_data {
     bool whole_wanted;            /* the caller's: keep the rows, too */
     const char *command;          /* the caller's: for messages */
     bool parts_given;
+    bool rated;     /* there may be ratings among the rows */
     char name[300]; /* what was read, for people */
     struct rec_idmap *users, *items;
     uint32_t *user_at; /* [users] number in the map of the n-th user by id */

@@ -32,6 +32,18 @@ static void on_progress(void *context, uint64_t rows, uint64_t bytes, uint64_t b
                   bytes_total > 0 ? (double)bytes / (double)bytes_total : -1.0, detail);
 }
 
+/* Rows of other types than rating, and those without a value, are liked whatever the bound. */
+static bool may_be_rated(const struct rec_read_options *options) {
+    const char *columns = options->columns != NULL ? options->columns : "";
+    if (options->format == REC_FORMAT_USER_LISTS)
+        return false;
+    if (options->format != REC_FORMAT_CSV)
+        return true;
+    bool typed = strstr(columns, "type=") != NULL;
+    return strstr(columns, "value=") != NULL &&
+           (typed || options->default_type == NULL || strcmp(options->default_type, "rating") == 0);
+}
+
 static enum rec_status read_file(struct evaluate_data *data, const struct config *config,
                                  const char *path, struct progress_line *line,
                                  struct rec_dataset **out, struct rec_error *err) {
@@ -57,6 +69,7 @@ static enum rec_status read_file(struct evaluate_data *data, const struct config
         st = rec_format_parse(config_text(config, SET_FORMAT), &options.format, err);
     if (st != REC_OK)
         return st;
+    data->rated = data->rated || may_be_rated(&options);
     struct rec_codec_line *parser = rec_codec_line_create(&weights);
     if (parser == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory to read lines");

@@ -44,6 +44,28 @@ static enum rec_status read_cut(const char *text, struct rec_split_options *spli
                          text);
 }
 
+/* A setting of the other way to split would do nothing, and who gave it thinks that it does. */
+static enum rec_status check_split(const struct config *config, bool time, struct rec_error *err) {
+    static const struct {
+        enum setting_id id;
+        const char *name;
+        bool of_time;
+    } settings[] = {{SET_MIN_SPLIT, "min-split", false},
+                    {SET_TEST_LAST, "test-last", false},
+                    {SET_VALIDATION_LAST, "validation-last", false},
+                    {SET_VALIDATION_IN_HISTORY, "validation-in-history", false},
+                    {SET_CUT, "cut", true},
+                    {SET_MIN_TRAIN, "min-train", true},
+                    {SET_TEST_MIN_TRAIN, "test-min-train", true},
+                    {SET_TEST_MIN_ROWS, "test-min-rows", true}};
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+        if (settings[i].of_time != time && config_given(config, settings[i].id))
+            return rec_error_set(err, REC_BAD_INPUT,
+                                 "%s: it is of split %s, and this one is split %s; leave it out",
+                                 settings[i].name, time ? "last" : "time", time ? "time" : "last");
+    return REC_OK;
+}
+
 static void read_counts(const struct config *config, struct rec_protocol *protocol, bool preset) {
     struct rec_split_options *split = &protocol->split;
     const struct {
@@ -121,6 +143,9 @@ enum rec_status evaluate_protocol_read(const struct config *config, struct rec_p
     *out = *found;
     if (!preset && time)
         out->split.kind = REC_SPLIT_GLOBAL_TIME;
+    st = check_split(config, out->split.kind == REC_SPLIT_GLOBAL_TIME, err);
+    if (st != REC_OK)
+        return st;
     read_counts(config, out, preset);
     read_columns(config, out);
     return read_texts(config, out, preset, err);

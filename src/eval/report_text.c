@@ -110,7 +110,7 @@ void rec_report_describe(const struct rec_report *report, char *out, size_t cap)
     else
         describe_time(protocol, out, cap);
     size_t used = strlen(out);
-    if (isfinite(protocol->positive_min))
+    if (report->rated && isfinite(protocol->positive_min))
         (void)snprintf(out + used, cap - used, "; ratings from %g on count",
                        protocol->positive_min);
     else

@@ -114,6 +114,23 @@ class Figures(Folder):
         args += ["--history", history]
         self.assertAlmostEqual(self.table(*args)["models"][0]["at"][0]["hit"]["mean"], 1.0)
 
+    def test_what_counts(self):
+        """The head of the table names a bound of ratings where there are ratings."""
+        lists = self.file("l.txt", "a x y z\nb y x z\n")
+        stars = self.file("r.csv", "u,i,n\n" + "".join("%s,%s,5\n" % (u, i) for u in "ab"
+                                                      for i in "xyz"))
+        rated = ["--format", "csv", "--columns", "user=u,item=i,value=n"]
+        rows = [(["--format", "user-lists", lists], False), ([*rated, stars], True),
+                (["--format", "csv", "--columns", "user=u,item=i", stars], False),
+                ([*rated, "--type", "order", stars], False),
+                ([*rated, "--positive-min", "any", stars], False)]
+        for args, bound in rows:
+            with self.subTest(args=args):
+                done = self.evaluate(*args, "--models", "popularity", "--results", "none",
+                                     "--validation-last", "0")
+                self.assertEqual("ratings from 4 on count" in done.stdout, bound)
+                self.assertEqual("every row counts" in done.stdout, not bound)
+
     def test_spelled_out(self):
         """A preset and the same settings by hand give the same table."""
         movielens = ["--format", "movielens", make_movielens(self.dir / "ml")]
@@ -224,6 +241,12 @@ class Refused(Folder):
             (last + ["--k", "5,"], "k:"), (last + ["--seeds", "0"], "seeds"),
             (last + ["--split", "time"], "splits the other way"),
             (base + ["--split", "random"], "neither last nor time"),
+            (last + ["--cut", "0.5"], "cut: it is of split time, and this one is split last"),
+            (last + ["--min-train", "2"], "min-train"),
+            (base + ["--test-min-rows", "1"], "test-min-rows"),
+            (base + ["--protocol", "global-time", "--test-last", "2"],
+             "test-last: it is of split last, and this one is split time"),
+            (base + ["--split", "time", "--validation-in-history"], "validation-in-history"),
             (base + ["--split", "time", "--cut", "1.5"], "cut: '1.5'"),
             (base + ["--split", "time", "--cut", "nan"], "cut: 'nan'"),
             (base + ["--split", "time", "--cut", "yesterday"], "cut"),
