@@ -169,16 +169,31 @@ static void note_strangers(const struct rec_split *split) {
     rec_alloc_free(known);
     if (items > 0)
         (void)fprintf(stderr,
-                      "note: %llu of %llu relevant items occur in no train row; they count as "
-                      "missed\n",
+                      "note: %llu of %llu relevant items occur in no train row; no model knows "
+                      "them, so a list has them by chance or where nothing else is left\n",
                       items, (unsigned long long)rec_csr_entries(split->test));
     if (users > 0)
         (void)fprintf(stderr, "note: %llu tested users have no history; they get popular items\n",
                       users);
 }
 
-static enum rec_status split_parts(struct evaluate_data *data, struct rec_dataset *parts[PARTS],
-                                   struct rec_error *err) {
+/* Where items may come back, a test row is told from a copied one by its time. Lists have none,
+ * only the order in a line: there the test goes on where what is known ends. */
+static void follow_lists(struct rec_dataset *test) {
+    for (uint64_t e = 0; e < test->offset[test->users]; e++)
+        test->time[e] = UINT32_MAX;
+    (void)fprintf(stderr,
+                  "note: lists have no times, so with --seen none a test row that was copied "
+                  "from train looks like an item that came back\n");
+}
+
+static enum rec_status split_parts(struct evaluate_data *data, const struct config *config,
+                                   struct rec_dataset *parts[PARTS], struct rec_error *err) {
+    enum rec_format format = REC_FORMAT_CSV;
+    bool lists = rec_format_parse(config_text(config, SET_FORMAT), &format, NULL) == REC_OK &&
+                 format == REC_FORMAT_USER_LISTS;
+    if (lists && data->parts_given && data->protocol.split.nothing_seen)
+        follow_lists(parts[PART_TEST]);
     enum rec_status st =
         data->parts_given
             ? rec_split_of_parts(parts[PART_TRAIN], parts[PART_HISTORY], parts[PART_TEST],
@@ -212,7 +227,7 @@ enum rec_status evaluate_data_read(struct evaluate_data *data, const struct conf
     if (st == REC_OK)
         st = renumber(data, parts, err);
     if (st == REC_OK)
-        st = split_parts(data, parts, err);
+        st = split_parts(data, config, parts, err);
     if (st == REC_OK && data->whole_wanted) {
         data->whole = parts[PART_TRAIN];
         parts[PART_TRAIN] = NULL;

@@ -280,6 +280,27 @@ class Refused(Folder):
         train, test = self.file("train.txt", "a x y\n"), self.file("test.txt", "a y z\n")
         self.refused("--format", "user-lists", "--train", train, "--test", test, says="leak: 1 of 2")
 
+    def test_leak_where_items_come_back(self):
+        """By their times; lists have none, so nothing is refused there, and a note says so."""
+        rows = [("a,x,5", True), ("a,x,9", False), ("a,y,5", False)]
+        train = self.file("train.csv", "user,item,time\na,x,5\na,y,6\nb,x,7\n")
+        for row, leaks in rows:
+            with self.subTest(row=row):
+                args = ["--format", "csv", "--columns", "user=user,item=item,timestamp=time",
+                        "--train", train, "--test", self.file("t.csv", "user,item,time\n" + row),
+                        "--seen", "none", "--models", "popularity", "--results", "none"]
+                if leaks:
+                    self.refused(*args, says="leak: 1 of 1 test rows are in train")
+                else:
+                    self.assertNotIn("lists", self.evaluate(*args).stderr)
+        train = self.file("train.txt", "a x y\nb x\n")
+        for line in ("a x\n", "a y\n", "a x y\n"):
+            with self.subTest(line=line):
+                done = self.evaluate("--format", "user-lists", "--train", train, "--test",
+                                     self.file("t.txt", line), "--seen", "none", "--models",
+                                     "popularity", "--results", "none")
+                self.assertIn("looks like an item that came back", done.stderr)
+
     def test_results_that_cannot_be_written(self):
         data = make_movielens(self.dir / "ml")
         done = self.evaluate("--format", "movielens", data, "--protocol", "last-out", "--results",
@@ -344,22 +365,39 @@ class Failures(Folder):
 
 
 class Extremes(Folder):
-    """Goal: data at the edge give the right answer, not a crash."""
+    """Goal: data at the edge give the right answer, not a crash, with every family."""
+
+    def every(self, *args, fails=()):
+        """Figures of all families at each k, and the run. Those in fails must say what to do."""
+        done = self.evaluate("--format", "user-lists", *args, "--models", "all", "--results",
+                             "none", "--json", "t.json", "--per-user", "u.csv",
+                             code=1 if fails else 0)
+        report = json.loads((self.dir / "t.json").read_text())
+        failed = [l for l in (done.stdout + done.stderr).splitlines() if " failed: " in l]
+        self.assertEqual(sorted(l.split(" failed: ")[0].split()[-1] for l in failed),
+                         sorted(fails))
+        for line in failed:
+            self.assertIn("choose another model", line)
+        at = {m["model"]: m["at"] for m in report["models"] if m["model"] not in fails}
+        self.assertLess({"popularity", "als", "ease", "user-knn", "bpr", "blend"}, set(at))
+        return at, report, done
 
     def test_lists_beyond_the_catalogue(self):
         path = self.file("l.txt", "a x y\nb y x\nc z x\n")
-        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--k", "1000",
-                         "--models", "popularity")
-        at = got["models"][0]["at"][0]
-        self.assertEqual(at["recall"]["mean"], 1.0)
-        self.assertAlmostEqual(at["precision"]["mean"], 1 / 1000)
+        for model, at in self.every(path, "--validation-last", "0", "--k", "1000")[0].items():
+            with self.subTest(model=model):
+                self.assertEqual(at[0]["recall"]["mean"], 1.0)
+                self.assertAlmostEqual(at[0]["precision"]["mean"], 1 / 1000)
 
     def test_one_user(self):
+        """What was held out is the only item left."""
         path = self.file("l.txt", "a x y z\n")
-        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--models",
-                         "popularity,als", "--set", "als.factors=2", "--by-bucket")
-        self.assertEqual(got["split"]["tested_users"], 1)
-        self.assertEqual([b["bucket"] for b in got["models"][0]["buckets"]], ["cold"])
+        at, report, _ = self.every(path, "--validation-last", "0", "--by-bucket")
+        self.assertEqual(report["split"]["tested_users"], 1)
+        for model in report["models"]:
+            with self.subTest(model=model["model"]):
+                self.assertEqual([b["bucket"] for b in model["buckets"]], ["cold"])
+                self.assertEqual(at[model["model"]][0]["hit"]["mean"], 1.0)
 
     def test_one_item(self):
         """One item alone is always seen: nothing is left to ask."""
@@ -367,18 +405,39 @@ class Extremes(Folder):
         done = self.evaluate("--format", "user-lists", path, "--validation-last", "0", "--results",
                              "none", code=2)
         self.assertIn("empty split", done.stderr)
-        got = self.table("--format", "user-lists", path, "--validation-last", "0", "--seen",
-                         "none", "--models", "popularity")
-        self.assertEqual(got["models"][0]["at"][0]["hit"]["mean"], 1.0)
+        at, _, _ = self.every(path, "--validation-last", "0", "--seen", "none",
+                              fails=["neural-mf", "ncf"])
+        for model, figures in at.items():
+            with self.subTest(model=model):
+                self.assertEqual(figures[0]["hit"]["mean"], 1.0)
 
     def test_strangers(self):
-        train = self.file("train.txt", "a x y\nb x\n")
-        test = self.file("test.txt", "a q\nc x\n")
-        done = self.evaluate("--format", "user-lists", "--train", train, "--test", test,
-                             "--results", "none", "--models", "popularity,als", "--set",
-                             "als.factors=2")
-        self.assertIn("1 of 2 relevant items occur in no train row", done.stderr)
-        self.assertIn("1 tested users have no history", done.stderr)
+        """Popularity puts an item without rows last, behind z for a; c gets the popular list."""
+        train = self.file("train.txt", "a x y\nb x\nd z x\ne y x\n")
+        test = self.file("test.txt", "a q\nc x\nf y\n")
+        at, _, done = self.every("--train", train, "--test", test, "--k", "1,2")
+        self.assertIn("1 of 3 relevant items occur in no train row", done.stderr)
+        self.assertIn("2 tested users have no history", done.stderr)
+        self.assertAlmostEqual(at["popularity"][0]["hit"]["mean"], 1 / 3, places=6)
+        self.assertEqual(at["popularity"][1]["hit"]["mean"], 1.0)
+        for row in self.read_csv("u.csv"):
+            hit = {("c", "1"): 1.0, ("c", "2"): 1.0, ("f", "1"): 0.0, ("f", "2"): 1.0}.get(
+                (row["user"], row["k"]))
+            with self.subTest(row=row):
+                if hit is not None and row["model"] != "random":
+                    self.assertEqual(float(row["hit"]), hit)
+                if row["user"] == "a" and row["k"] == "2":
+                    self.assertEqual(float(row["hit"]), 1.0)  # z and q are all there is
+
+    def test_nothing_tells_items_apart(self):
+        """Each item has two rows: ties go to the lower id, which is right for three of four."""
+        path = self.file("l.txt", "a 1 2 3\nb 2 3 4\nc 3 4 1\nd 4 1 2\n")
+        at, _, _ = self.every(path, "--validation-last", "0", "--k", "1,2")
+        self.assertEqual(at["popularity"][0]["hit"]["mean"], 0.75)
+        self.assertEqual(at["personal-popularity"][0]["hit"]["mean"], 0.75)
+        for model, figures in at.items():
+            with self.subTest(model=model):
+                self.assertEqual(figures[1]["recall"]["mean"], 1.0)  # two are all there is
 
     def test_negative_and_duplicate_rows(self):
         path = self.file("rows.csv", "user,item,value,time\n" + "".join(
