@@ -25,8 +25,9 @@ def key_of(seed, step, layer):
 
 
 def mask_at(key, rate, place):
-    hashed = mix((key + place * GOLDEN) & MASK)
-    return 0.0 if hashed >> 32 < int(float(np.float32(rate)) * 2**32) else 1 / (1 - rate)
+    """Four numbers share a hash, sixteen bits each."""
+    hashed = mix((key + place // 4 * GOLDEN) & MASK) >> place % 4 * 16 & 0xFFFF
+    return 0.0 if hashed < int(float(np.float32(rate)) * 2**16) else 1 / (1 - rate)
 
 
 def normals(seed, step, rows, cols):
