@@ -112,6 +112,45 @@ enum rec_status rec_pairs_fit(const struct rec_fit *fit, const struct rec_pairs_
 
 /* ---- answering (pairs.c) ------------------------------------------------------------------ */
 
+enum {
+    REC_PAIRS_WORD = 64, /* items that are worked on together, a lane each */
+    REC_PAIRS_NEGATIVES = 1024,
+    REC_PAIRS_FOLD_STEPS = 24,
+};
+
+/* What open works out: model->self. */
+struct rec_pairs {
+    struct rec_pairs_spec spec;
+    const float *embedding;                   /* [items x width] */
+    const float *mean, *deviation;            /* [width] of users */
+    const float *user_layer;                  /* [first layer x factors + 1] */
+    const float *layer[REC_PAIRS_LAYERS_MAX]; /* from the second on */
+    const float *output;                      /* [joined] */
+    float *upside[REC_PAIRS_LAYERS_MAX];      /* layer, transposed, without the bias */
+    float *table;                             /* [words][row][WORD] halves of all items */
+    float *sample;                            /* [words][row][WORD] of those that stand for all */
+    float *inverse_norm;                      /* [items] 1 / |embedding|; 0 where that is */
+    uint32_t negative[REC_PAIRS_NEGATIVES];   /* by word and lane; UINT32_MAX: none */
+    size_t sample_words;
+    size_t numbers; /* of all layers */
+    struct rec_kernels_step step[REC_PAIRS_FOLD_STEPS];
+    float values[];
+};
+
+/* Copies the halves of an item to a place of other words. */
+void rec_pairs_copy_lane(const struct rec_pairs *self, uint32_t item, float *words, size_t place);
+/* z [WORD] from the halves of a word of items; act [numbers][WORD]: the layers' numbers */
+void rec_pairs_forward(const struct rec_pairs *self, const float *query, const float *word,
+                       float *act, float *z);
+/* From dz [WORD], adds the gradient of the query to dquery [row]. act is overwritten, layer by
+ * layer, by the gradients of its numbers; part [row] is scratch. */
+void rec_pairs_backward(const struct rec_pairs *self, const float *word, const float *dz,
+                        float *act, float *dquery, float *part);
+
+/* The fold-in (pairs_fold.c): its steps, and the scratch it takes. */
+void rec_pairs_fold_plan(struct rec_pairs *self);
+size_t rec_pairs_fold_floats(const struct rec_pairs *self, uint32_t items);
+
 enum rec_status rec_pairs_open(struct rec_model *model, const struct rec_pairs_spec *spec,
                                struct rec_error *err);
 void rec_pairs_close(struct rec_model *model);

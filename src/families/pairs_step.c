@@ -371,8 +371,10 @@ static void backward_relu(const struct rec_matrix *x, size_t cols, float keep,
     for (size_t r = 0; r < dx->rows; r++) {
         const float *y = row_of(x, r);
         float *dy = row_of(dx, r);
-        for (size_t c = 0; c < cols; c++)
-            dy[c] = y[c] > 0.0f ? keep * dy[c] : 0.0f;
+        for (size_t c = 0; c < cols; c++) {
+            float factor = y[c] > 0.0f ? keep : 0.0f; /* no branch: half of them would be missed */
+            dy[c] *= factor;
+        }
     }
 }
 

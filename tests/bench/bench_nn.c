@@ -1,11 +1,13 @@
-/* How long an epoch of the autoencoders takes, beside the matrix products it cannot do without.
+/* How long an epoch of the neural families takes, beside the matrix products of its dense layers.
  *
  *   bench_nn [DIRECTORY of ml-1m [THREADS [FAMILY PARAMETER=VALUE ...]]]
  *
  * ml-1m, every rating an interaction. The yardstick is BLAS alone, in the same run and in turns
  * with the epochs: three products a dense layer, of whole batches, one after the other on one
  * thread (more threads: each takes its share of the rows). Bar: an epoch takes at most twice as
- * long. All else is in the rest: the sparse layer, the loss, activations, random numbers, Adam.
+ * long. All else is in the rest: the sparse layer, the loss, activations, random numbers, Adam. Of
+ * neural-mf and ncf a row is a pair, negatives included, and the products are those of the network
+ * as it is written, both embeddings side by side; training makes fewer.
  * Processor time is shown beside wall time: it tells more on a machine that does other things.
  *
  * bench_nn_torch.py runs this and PyTorch, and prints the ratio. */
@@ -17,7 +19,7 @@
 #include "recsysd/data.h"
 #include "recsysd/families.h"
 
-enum { EPOCHS = 7, LAYERS = 3 };
+enum { EPOCHS = 5, LAYERS_MAX = 4, ALIGNED = 4096 };
 
 struct times {
     double wall, cpu;
@@ -25,8 +27,9 @@ struct times {
 
 struct bench {
     struct times at, epoch[EPOCHS], blas[EPOCHS];
-    size_t epochs_done, users, items, batch, threads;
-    size_t out[LAYERS], in[LAYERS]; /* of the dense layers, the ones' column included */
+    size_t epochs_done, rows, batch, threads;
+    size_t layers, out[LAYERS_MAX],
+        in[LAYERS_MAX]; /* of the dense layers, the ones' column included */
     float *A, *B, *C;
     struct rec_pool *pool;
 };
@@ -76,9 +79,9 @@ static void multiply(struct bench *bench, bool at, bool bt, size_t m, size_t n, 
 
 /* y = x Wᵀ, dx = dy W, dW = dyᵀ x, for each dense layer and each batch. */
 static void products_of_epoch(struct bench *bench) {
-    for (size_t done = 0; done < bench->users; done += bench->batch) {
-        size_t left = bench->users - done, n = left < bench->batch ? left : bench->batch;
-        for (size_t l = 0; l < LAYERS; l++) {
+    for (size_t done = 0; done < bench->rows; done += bench->batch) {
+        size_t left = bench->rows - done, n = left < bench->batch ? left : bench->batch;
+        for (size_t l = 0; l < bench->layers; l++) {
             multiply(bench, false, true, n, bench->out[l], bench->in[l]);
             multiply(bench, false, false, n, bench->in[l] - 1, bench->out[l]);
             multiply(bench, true, false, bench->out[l], bench->in[l], n);
@@ -115,11 +118,41 @@ static void set(struct rec_params *params, const char *text) {
     check(rec_params_set(params, text, &err), &err);
 }
 
+static void add_layer(struct bench *bench, size_t in, size_t out) {
+    bench->in[bench->layers] = in + 1;
+    bench->out[bench->layers++] = out;
+}
+
+static void set_layers(struct bench *bench, const char *name, const struct rec_dataset *data,
+                       const struct rec_params *params) {
+    bool ncf = strcmp(name, "ncf") == 0;
+    if (!ncf && strcmp(name, "neural-mf") != 0) {
+        size_t h = (size_t)rec_params_get(params, "hidden");
+        size_t c = (size_t)rec_params_get(params, "code");
+        bench->rows = data->users;
+        add_layer(bench, h, strcmp(name, "mult-vae") == 0 ? 2 * c : c);
+        add_layer(bench, c, h);
+        add_layer(bench, h, data->items);
+        return;
+    }
+    size_t factors = (size_t)rec_params_get(params, "factors"), below = 2 * factors;
+    size_t hidden[] = {(size_t)rec_params_get(params, ncf ? "hidden1" : "hidden"),
+                       (size_t)rec_params_get(params, "hidden2")};
+    size_t pairs = 1 + (size_t)rec_params_get(params, "negatives");
+    bench->rows = pairs * (size_t)data->offset[data->users];
+    bench->batch *= pairs;
+    for (size_t l = 0; l < sizeof(hidden) / sizeof(hidden[0]) && hidden[l] > 0; l++) {
+        add_layer(bench, below, hidden[l]);
+        below = hidden[l];
+    }
+    add_layer(bench, below + (ncf ? factors : 0), 1);
+}
+
 static void run(const char *name, const struct rec_dataset *data, size_t threads, int count,
                 char **assignments) {
     struct rec_error err = {.status = REC_OK};
     const struct rec_family *family = NULL;
-    struct bench bench = {.users = data->users, .items = data->items, .threads = threads};
+    struct bench bench = {.threads = threads};
     struct rec_progress progress = {.report = on_report, .context = &bench};
     struct rec_params params;
     struct rec_model *model = NULL;
@@ -132,18 +165,13 @@ static void run(const char *name, const struct rec_dataset *data, size_t threads
     for (int i = 0; i < count; i++)
         set(&params, assignments[i]);
     bench.batch = (size_t)rec_params_get(&params, "batch");
-    size_t h = (size_t)rec_params_get(&params, "hidden");
-    size_t c = (size_t)rec_params_get(&params, "code");
-    bench.out[0] = strcmp(name, "mult-vae") == 0 ? 2 * c : c;
-    bench.out[1] = h;
-    bench.out[2] = data->items;
-    bench.in[0] = h + 1;
-    bench.in[1] = c + 1;
-    bench.in[2] = h + 1;
-    size_t widest = data->items > 2 * h ? data->items : 2 * h;
-    bench.A = rec_alloc_array(widest * (bench.batch + 4096), sizeof(float));
-    bench.B = rec_alloc_array(widest * (bench.batch + 4096), sizeof(float));
-    bench.C = rec_alloc_array(widest * (bench.batch + 4096), sizeof(float));
+    set_layers(&bench, name, data, &params);
+    size_t widest = 1;
+    for (size_t l = 0; l < bench.layers; l++)
+        widest += bench.out[l] + bench.in[l];
+    bench.A = rec_alloc_array(widest * (bench.batch + ALIGNED), sizeof(float));
+    bench.B = rec_alloc_array(widest * (bench.batch + ALIGNED), sizeof(float));
+    bench.C = rec_alloc_array(widest * (bench.batch + ALIGNED), sizeof(float));
     if (bench.A == NULL || bench.B == NULL || bench.C == NULL)
         exit(EXIT_FAILURE);
     check(rec_pool_create(threads, false, &bench.pool, &err), &err);
@@ -189,6 +217,8 @@ int main(int argc, char **argv) {
     } else {
         run("dae", data, (size_t)threads, 0, NULL);
         run("mult-vae", data, (size_t)threads, 0, NULL);
+        run("neural-mf", data, (size_t)threads, 0, NULL);
+        run("ncf", data, (size_t)threads, 0, NULL);
     }
     rec_dataset_destroy(&data);
     return EXIT_SUCCESS;
