@@ -7,8 +7,8 @@
 
 enum exit_code {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1, /* the work could not be done */
-    EXIT_USAGE = 2,  /* the command line or the settings are wrong */
+    EXIT_FAILED = 1, /* it was understood, and failed: a fit, a file, the memory */
+    EXIT_USAGE = 2,  /* the command line, the settings or the data cannot be used: nothing began */
 };
 
 typedef int (*command_fn)(const struct config *config);

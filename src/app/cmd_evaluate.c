@@ -273,6 +273,26 @@ static enum rec_status open_results(struct evaluation *evaluation, struct rec_er
     return REC_OK;
 }
 
+/* What is written at the end, of all runs. */
+static const struct report_file {
+    enum setting_id id;
+    rec_report_fn write;
+} report_files[] = {
+    {SET_JSON, rec_report_json}, {SET_CSV, rec_report_csv}, {SET_HTML, rec_report_html}};
+enum { REPORT_FILES = sizeof(report_files) / sizeof(report_files[0]) };
+
+/* For the same reason as with the results. */
+static enum rec_status check_reports(const struct config *config, struct rec_error *err) {
+    for (size_t i = 0; i < REPORT_FILES; i++) {
+        const char *path = config_text(config, report_files[i].id);
+        enum rec_status st =
+            path[0] == '\0' || strcmp(path, "-") == 0 ? REC_OK : rec_report_writable(path, err);
+        if (st != REC_OK)
+            return st;
+    }
+    return REC_OK;
+}
+
 static enum rec_status begin(struct evaluation *evaluation, struct rec_error *err) {
     const struct config *config = evaluation->config;
     evaluation->seeds = (size_t)config_integer(config, SET_SEEDS);
@@ -294,25 +314,23 @@ static enum rec_status begin(struct evaluation *evaluation, struct rec_error *er
     if (st == REC_OK)
         st = open_per_user(evaluation, err);
     if (st == REC_OK)
+        st = check_reports(config, err);
+    if (st == REC_OK)
         st = open_results(evaluation, err);
     return st;
 }
 
 static enum rec_status write_reports(const struct evaluation *evaluation, struct rec_error *err) {
-    const struct {
-        enum setting_id id;
-        rec_report_fn write;
-    } files[] = {
-        {SET_JSON, rec_report_json}, {SET_CSV, rec_report_csv}, {SET_HTML, rec_report_html}};
     struct rec_report asked = evaluation->report;
     enum rec_status st = REC_OK;
     asked.by_bucket = config_flag(evaluation->config, SET_BY_BUCKET);
     rec_report_text(&asked, stdout);
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        const char *path = config_text(evaluation->config, files[i].id);
-        const struct rec_report *report = files[i].id == SET_HTML ? &evaluation->report : &asked;
+    for (size_t i = 0; i < REPORT_FILES; i++) {
+        const struct report_file *file = &report_files[i];
+        const char *path = config_text(evaluation->config, file->id);
+        const struct rec_report *report = file->id == SET_HTML ? &evaluation->report : &asked;
         if (st == REC_OK && path[0] != '\0')
-            st = rec_report_save(report, files[i].write, path, err);
+            st = rec_report_save(report, file->write, path, err);
     }
     return st;
 }

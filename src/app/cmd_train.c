@@ -57,8 +57,9 @@ static enum rec_status save(const struct rec_model *model, struct rec_model_info
     return rec_modelfile_save(model, info, path, err);
 }
 
+/* began: the settings were in order, so that what fails from there on is the work. */
 static enum rec_status fit_and_save(const struct config *config, struct rec_store *store,
-                                    const char *path, struct rec_error *err) {
+                                    const char *path, bool *began, struct rec_error *err) {
     struct progress_line line;
     struct rec_progress progress = {.report = on_report, .context = &line};
     struct rec_train_context context = {
@@ -80,6 +81,7 @@ static enum rec_status fit_and_save(const struct config *config, struct rec_stor
         st = rec_pool_create(app_threads(config_integer(config, SET_THREADS), REC_THREADS_MAX),
                              false, &context.pool, err);
     context.weights = &weights;
+    *began = st == REC_OK;
     if (st == REC_OK)
         st = rec_train_run(&context, &spec, &result, &model, &info, err);
     progress_end(&line);
@@ -102,14 +104,15 @@ int cmd_train(const struct config *config) {
     struct rec_store *store = NULL;
     struct rec_error err = {0};
     char path[PATH_MAX];
+    bool began = false;
 
     app_model_path(config, SET_OUT, path, sizeof(path));
     enum rec_status st = rec_store_open(&options, &store, &err);
     if (st == REC_OK)
-        st = fit_and_save(config, store, path, &err);
+        st = fit_and_save(config, store, path, &began, &err);
     rec_store_close(&store);
     if (st == REC_OK)
         return EXIT_DONE;
     (void)app_fail(&err);
-    return st == REC_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
+    return st == REC_BAD_INPUT && !began ? EXIT_USAGE : EXIT_FAILED;
 }

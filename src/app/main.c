@@ -35,6 +35,11 @@ static const struct command {
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
+static const char exit_help[] =
+    "exit status: 0 done; 1 the work failed on its way (a training that explodes, a file that\n"
+    "cannot be written, no memory); 2 the command line, the settings or the data cannot be used,\n"
+    "and nothing began.\n";
+
 static void print_help(FILE *out) {
     (void)fputs("recsysd: a recommendation service in one binary and one database file\n\n"
                 "usage: recsysd COMMAND [FLAGS]\n\ncommands:\n",
@@ -49,14 +54,16 @@ static void print_help(FILE *out) {
         "  curl 'http://127.0.0.1:8080/recommend?user_id=1&k=5'\n"
         "\nrecsysd COMMAND --help tells the flags of a command. A flag can also be set by a\n"
         "RECSYSD_* variable (RECSYSD_MODEL_FILE for --model-file) or in the INI file of\n"
-        "--config; the flag wins over the variable, the variable over the file.\n",
+        "--config; the flag wins over the variable, the variable over the file.\n\n",
         out);
+    (void)fputs(exit_help, out);
 }
 
 static void print_command_help(const struct command *command) {
     (void)printf("usage: recsysd %s %s\n\n%s\n\n", command->name, command->arguments,
                  command->help);
     config_print_help(stdout, command->bit);
+    (void)printf("\n%s", exit_help);
 }
 
 static const struct command *find_command(const char *name) {

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "bpr.h"
+#include "negatives.h"
 #include "recsysd/families.h"
 
 enum { GROUP = 16 }; /* pairs whose negatives are drawn together */
@@ -95,9 +96,12 @@ enum rec_status rec_bpr_fit_users(const struct rec_fit *fit, struct rec_tensors 
                          .user = rec_params_get(params, "user_regularization"),
                          .positive = rec_params_get(params, "positive_regularization"),
                          .negative = rec_params_get(params, "negative_regularization")};
-    enum rec_status st = rec_mf_begin(&t.mf, fit, &rec_bpr_family, 1.0f,
-                                      popular[(size_t)rec_params_get(params, "negatives")],
-                                      rec_params_get(params, "exponent"), out, err);
+    enum rec_status st = rec_negatives_check(fit->data, rec_bpr_family.name, err);
+    if (st != REC_OK)
+        return st;
+    st = rec_mf_begin(&t.mf, fit, &rec_bpr_family, 1.0f,
+                      popular[(size_t)rec_params_get(params, "negatives")],
+                      rec_params_get(params, "exponent"), out, err);
     if (st == REC_OK) {
         for (size_t u = 0; u < t.mf.matrix->rows; u++)
             t.mf.users[(u + 1) * t.mf.width - 1] = 1.0f;

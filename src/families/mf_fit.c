@@ -4,6 +4,7 @@
  * Users' rows are thrown away at the end. The models answer for histories, so a user who is erased
  * leaves nothing behind in them. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mf.h"
@@ -109,10 +110,21 @@ static enum rec_status run_epoch(struct rec_mf_training *t, size_t epoch, rec_st
     }
     *loss = steps > 0.0 ? sum / steps : 0.0;
     if (!isfinite(*loss))
-        return rec_error_set(
-            err, REC_BAD_INPUT, "%s: the loss is %g in epoch %zu; lower learning_rate (it is %g)",
-            t->family->name, *loss, epoch + 1, rec_params_get(t->fit->params, "learning_rate"));
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "%s: training has exploded: the loss in epoch %zu is %g; lower "
+                             "learning_rate (%g)",
+                             t->family->name, epoch + 1, *loss,
+                             rec_params_get(t->fit->params, "learning_rate"));
     return REC_OK;
+}
+
+/* Where the loss is still a number, but numbers are not that a model may have. */
+static enum rec_status check_epoch(const struct rec_mf_training *t, size_t epoch, double loss,
+                                   struct rec_error *err) {
+    char cause[96];
+    (void)snprintf(cause, sizeof(cause), "training has exploded: the loss in epoch %zu is %g",
+                   epoch + 1, loss);
+    return check_rows(t, cause, "lower learning_rate, or raise the regularization", err);
 }
 
 enum rec_status rec_mf_epochs(struct rec_mf_training *t, rec_strata_fn fn, void *context,
@@ -131,8 +143,7 @@ enum rec_status rec_mf_epochs(struct rec_mf_training *t, rec_strata_fn fn, void 
         rec_progress_report(t->fit->progress, "fit", (double)(epoch + 1) / (double)epochs, loss);
         if ((epoch + 1) % JUDGE_EVERY != 0 && epoch + 1 != epochs)
             continue;
-        st = check_rows(t, "training has left the range of numbers",
-                        "lower learning_rate, or raise the regularization", err);
+        st = check_epoch(t, epoch, loss, err);
         if (st == REC_OK)
             st = rec_earlystop_judge(&t->stop, now, epoch + 1, err);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "earlystop.h"
+#include "negatives.h"
 #include "pairs.h"
 #include "recsysd/data.h"
 
@@ -257,7 +258,9 @@ static void finish(struct training *t) {
 enum rec_status rec_pairs_fit(const struct rec_fit *fit, const struct rec_pairs_spec *spec,
                               float **users, struct rec_tensors *out, struct rec_error *err) {
     struct training t = {.fit = fit, .spec = spec, .tensors = out};
-    enum rec_status st = rec_earlystop_begin(&t.stop, fit, spec->family, spec->patience, err);
+    enum rec_status st = rec_negatives_check(fit->data, spec->family->name, err);
+    if (st == REC_OK)
+        st = rec_earlystop_begin(&t.stop, fit, spec->family, spec->patience, err);
     if (st != REC_OK)
         return st;
     st = prepare(&t, err);

@@ -11,11 +11,11 @@ static void relay(void *context, const char *phase, double fraction, double loss
 
 void rec_span_init(struct rec_span *span, const struct rec_progress *outer, const char *phase,
                    double from, double to) {
-    span->outer = outer;
-    span->phase = phase;
-    span->from = from;
-    span->to = to;
-    span->inner.report = relay;
-    span->inner.context = span;
-    span->inner.cancel = outer != NULL ? outer->cancel : NULL;
+    *span = (struct rec_span){.outer = outer,
+                              .phase = phase,
+                              .from = from,
+                              .to = to,
+                              .inner = {.report = relay,
+                                        .context = span,
+                                        .cancel = outer != NULL ? outer->cancel : NULL}};
 }

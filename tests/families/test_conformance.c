@@ -344,7 +344,8 @@ static bool refuses_full(const struct rec_family *family, const struct rec_datas
     struct rec_fit fit = {.data = data, .params = &params, .seed = 1};
     struct rec_error err = {.status = REC_OK};
     struct rec_model *model = NULL;
-    bool draws = family == &rec_neuralmf_family || family == &rec_ncf_family;
+    bool draws = family == &rec_neuralmf_family || family == &rec_ncf_family ||
+                 family == &rec_bpr_family;
     if (!draws)
         return false;
     CHECK_ROW(rec_model_fit(family, &fit, &model, &err) == REC_BAD_INPUT, family->name);

@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "train/judge.h"
+#include "train/span.h"
 
 static const char *const poor[] = {"factors=1", "iterations=1", NULL};
 
@@ -398,6 +399,21 @@ static void test_exploding_fit(void **state) {
     }
 }
 
+/* Goal: a span on a used stack hands on what it was told of and nothing that was there before: a
+ * family that stops early would call it. */
+static void test_span_over_garbage(void **state) {
+    struct rec_span span;
+    atomic_bool cancel = false;
+    const struct rec_progress outer = {.cancel = &cancel};
+    (void)state;
+    memset(&span, 0xa5, sizeof(span));
+    rec_span_init(&span, &outer, "fit", 0.0, 0.5);
+    assert_true(span.inner.judged == NULL);
+    assert_true(span.inner.cancel == &cancel);
+    assert_true(rec_progress_judged(&span.inner, 1, 0.5));
+    rec_progress_report(&span.inner, "fit", 0.5, 1.0); /* to nobody */
+}
+
 #define ROW(test)       cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 #define EMPTY_ROW(test) cmocka_unit_test_setup_teardown(test, fixture_setup_empty, fixture_teardown)
 int main(void) {
@@ -416,6 +432,7 @@ int main(void) {
         EMPTY_ROW(test_cancel_within_the_snapshot),
         ROW(test_failing_save),
         ROW(test_exploding_fit),
+        cmocka_unit_test(test_span_over_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
