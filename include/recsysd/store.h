@@ -147,6 +147,11 @@ struct rec_store_scan {
     rec_store_user_fn user; /* erased users are left out */
     rec_store_item_fn item;
     rec_store_row_fn row;
+    /* NULL, or: the rows of about half the users come here, on a second thread while `row` runs, in
+     * the opposite order: the last user first, and of a user the newest row first. All rows of a
+     * user come to one of the two, and the users of `row` are all below those of `row_back`. May
+     * get none. Its status stops both. */
+    rec_store_row_fn row_back;
     void *context;
 };
 enum rec_status rec_store_scan(struct rec_store *store, const struct rec_store_scan *scan,

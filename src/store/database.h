@@ -52,6 +52,8 @@
                        " ORDER BY ic.item, ic.position")                                           \
     X(SCAN_ROWS, "SELECT user, timestamp, sequence, item, type, value FROM interactions"           \
                  " ORDER BY user, timestamp, sequence")                                            \
+    X(SCAN_ROWS_BACK, "SELECT user, timestamp, sequence, item, type, value FROM interactions"      \
+                      " ORDER BY user DESC, timestamp DESC, sequence DESC")                        \
     X(HISTORY, "SELECT r.user, r.timestamp, r.sequence, r.item, r.type, r.value, i.item_id,"       \
                " t.name FROM interactions AS r CROSS JOIN items AS i ON i.item_index = r.item"     \
                " CROSS JOIN types AS t ON t.type_index = r.type"                                   \

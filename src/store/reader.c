@@ -6,7 +6,7 @@
 
 #include "store.h"
 
-enum { IDLE_MAX = 8 };
+enum { IDLE_MAX = 8, BEGIN_TRIES = 16 };
 
 /* ---- the pool ------------------------------------------------------------------- */
 
@@ -114,7 +114,7 @@ enum rec_status rec_reader_counts(struct rec_reader *reader, struct rec_store_co
 }
 
 struct scanning {
-    struct rec_database *db;
+    struct rec_database *db, *back; /* back NULL: rows are read from one end */
     const struct rec_store_scan *scan;
     struct rec_store_counts counts;
     uint32_t types;
@@ -158,26 +158,6 @@ static enum rec_status each_user(struct scanning *s, sqlite3_stmt *statement) {
     if (st == REC_OK)
         st = rec_database_text(s->db, statement, 1, &id, s->err);
     return st == REC_OK ? s->scan->user(s->scan->context, user, id) : st;
-}
-
-/* This runs a million times at every start: columns are read straight. */
-static enum rec_status each_row(struct scanning *s, sqlite3_stmt *statement) {
-    int64_t user = sqlite3_column_int64(statement, 0), item = sqlite3_column_int64(statement, 3),
-            type = sqlite3_column_int64(statement, 4);
-    if (user < 0 || user >= (int64_t)s->counts.users || item < 0 ||
-        item >= (int64_t)s->counts.items || type < 0 || type >= (int64_t)s->types)
-        return rec_error_set(s->err, REC_CORRUPT,
-                             "store: an interaction names user %lld, item %lld and type %lld, of "
-                             "%u, %u and %u",
-                             (long long)user, (long long)item, (long long)type, s->counts.users,
-                             s->counts.items, s->types);
-    struct rec_store_row row = {.user = (uint32_t)user,
-                                .item = (uint32_t)item,
-                                .type = (uint32_t)type,
-                                .timestamp = sqlite3_column_int64(statement, 1),
-                                .sequence = (uint64_t)sqlite3_column_int64(statement, 2),
-                                .value = sqlite3_column_double(statement, 5)};
-    return s->scan->row(s->scan->context, &row);
 }
 
 /* ---- items, merged with their categories: both come by item ----------------------------- */
@@ -260,30 +240,79 @@ static enum rec_status scan_all(struct scanning *s) {
         st = for_each(s, REC_SQL_SCAN_USERS, each_user);
     if (st == REC_OK && scan->item != NULL)
         st = scan_items(s);
-    if (st == REC_OK && scan->row != NULL)
-        st = for_each(s, REC_SQL_SCAN_ROWS, each_row);
+    if (st == REC_OK && scan->row != NULL) {
+        const struct rec_rows rows = {s->db, s->back, &s->counts, s->types, scan};
+        st = rec_rows_scan(&rows, s->err);
+    }
     return st;
+}
+
+static enum rec_status begin_picture(struct rec_reader *reader, struct rec_store_counts *counts,
+                                     struct rec_error *err) {
+    enum rec_status st = rec_database_run(&reader->db, REC_SQL_BEGIN_READ, err);
+    return st == REC_OK ? rec_reader_counts(reader, counts, err) : st;
+}
+
+static void end_picture(struct rec_reader *reader) {
+    rec_database_rollback(&reader->db); /* nothing was written; this only ends the picture */
+    /* A whole database went through this connection's cache. */
+    (void)sqlite3_db_release_memory(reader->db.handle);
+}
+
+/* Rows are the same where as many were recorded and as many are there: one more of them raises the
+ * first, an erased one lowers the second. */
+static bool same_rows(const struct rec_store_counts *a, const struct rec_store_counts *b) {
+    return a->recorded == b->recorded && a->interactions == b->interactions && a->users == b->users;
+}
+
+/* Two connections cannot begin at once, so both begin until no commit came between. Under a load
+ * that always wins, one connection reads alone: *back stays NULL, as it does for want of anything
+ * else that only the second needs. */
+static enum rec_status begin_both(struct rec_store *store, struct rec_reader *front,
+                                  struct rec_store_counts *counts, struct rec_reader **back,
+                                  struct rec_error *err) {
+    struct rec_reader *second = NULL;
+    struct rec_store_counts others;
+    if (rec_readers_borrow(&store->readers, &second, NULL) != REC_OK)
+        return begin_picture(front, counts, err);
+    for (int try = 0;; try++) {
+        enum rec_status st = begin_picture(front, counts, err);
+        bool same = st == REC_OK && begin_picture(second, &others, NULL) == REC_OK &&
+                    same_rows(counts, &others);
+        if (same) {
+            *back = second;
+            return REC_OK;
+        }
+        end_picture(second);
+        if (st != REC_OK || try == BEGIN_TRIES) {
+            rec_readers_give_back(&store->readers, &second);
+            return st;
+        }
+        end_picture(front);
+    }
 }
 
 enum rec_status rec_store_scan(struct rec_store *store, const struct rec_store_scan *scan,
                                struct rec_error *err) {
-    struct rec_reader *reader = NULL;
+    struct rec_reader *reader = NULL, *back = NULL;
     enum rec_status st = rec_readers_borrow(&store->readers, &reader, err);
     if (st != REC_OK)
         return st;
 
     struct scanning s = {.db = &reader->db, .scan = scan, .err = err};
-    st = rec_database_run(s.db, REC_SQL_BEGIN_READ, err);
-    if (st == REC_OK)
-        st = rec_reader_counts(reader, &s.counts, err);
+    st = scan->row_back != NULL ? begin_both(store, reader, &s.counts, &back, err)
+                                : begin_picture(reader, &s.counts, err);
+    s.back = back == NULL ? NULL : &back->db;
     if (st == REC_OK && scan->begin != NULL)
         scan->begin(scan->context, &s.counts);
     if (st == REC_OK)
         st = scan_all(&s);
-    rec_database_rollback(s.db); /* nothing was written; this only ends the picture */
-    /* A whole database went through this connection's cache. */
-    (void)sqlite3_db_release_memory(s.db->handle);
+    end_picture(reader);
     rec_readers_give_back(&store->readers, &reader);
+    if (back != NULL) {
+        end_picture(back);
+        rec_readers_give_back(&store->readers, &back);
+    }
     return st;
 }
 

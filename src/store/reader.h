@@ -30,4 +30,14 @@ void rec_readers_give_back(struct rec_readers *readers, struct rec_reader **read
 enum rec_status rec_reader_counts(struct rec_reader *reader, struct rec_store_counts *out,
                                   struct rec_error *err);
 
+/* ---- all interactions (rows.c) --------------------------------------------------- */
+
+struct rec_rows {
+    struct rec_database *front, *back; /* in the same picture; back NULL: from one end */
+    const struct rec_store_counts *counts;
+    uint32_t types; /* row types are below */
+    const struct rec_store_scan *scan;
+};
+enum rec_status rec_rows_scan(const struct rec_rows *rows, struct rec_error *err);
+
 #endif
