@@ -104,6 +104,34 @@ typedef enum rec_status (*rec_ndjson_fn)(void *context, const char *line, size_t
                                          struct rec_interaction *out, struct rec_error *err);
 void rec_read_set_ndjson(rec_ndjson_fn fn, void *context);
 
+/* ---- made-up data (synth.c, synth_time.c) ------------------------------------------ */
+
+enum { REC_SYNTH_BEGIN_S = 1672531200, REC_SYNTH_DAYS = 730 }; /* times: from 2023-01-01 on */
+
+struct rec_synth_options {
+    uint32_t users, items;
+    uint64_t interactions; /* at least users */
+    uint64_t seed;
+    uint32_t clusters; /* of items that go together; 0: the square root of the items */
+    double exponent;   /* of the power law of items' popularity, 0 to 4 */
+    double activity;   /* standard deviation of the logarithm of users' activity, 0 to 4 */
+    double taste;      /* part of the rows that follow a taste, 0 to 1 */
+};
+struct rec_synth_row {
+    uint32_t user, item, time; /* from 0 on; Unix seconds */
+};
+typedef enum rec_status (*rec_synth_fn)(void *context, const struct rec_synth_row *rows,
+                                        size_t count, struct rec_error *err);
+/* Calls fn with exactly that many rows, some at a time: by user, then time. The same options give
+ * the same rows. A status of fn other than OK stops it and is returned. BAD_INPUT names the option.
+ * cost: about 28 bytes an item, whatever the number of rows */
+enum rec_status rec_synth_run(const struct rec_synth_options *options, rec_synth_fn fn,
+                              void *context, struct rec_error *err);
+/* The same rows by time, then user: as a log has them. cost: makes them twice, and holds 12 bytes a
+ * row */
+enum rec_status rec_synth_by_time(const struct rec_synth_options *options, rec_synth_fn fn,
+                                  void *context, struct rec_error *err);
+
 /* ---- datasets (dataset.c) -------------------------------------------------------- */
 
 /* Everybody's events, by user, oldest first (file order on equal times). Weights are resolved: >=

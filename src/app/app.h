@@ -20,6 +20,7 @@ int cmd_models(const struct config *config);
 int cmd_healthcheck(const struct config *config);
 int cmd_evaluate(const struct config *config);
 int cmd_tune(const struct config *config);
+int cmd_synth(const struct config *config);
 
 /* One line on stderr: "recsysd: ..."; returns the exit code for it. */
 int app_fail(const struct rec_error *err);

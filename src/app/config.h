@@ -16,6 +16,7 @@ enum command_bit {
     FOR_HEALTHCHECK = 1 << 4,
     FOR_EVALUATE = 1 << 5,
     FOR_TUNE = 1 << 6,
+    FOR_SYNTH = 1 << 8,
     OF_DATA = 1 << 7, /* no command: what the data are and how they are split */
 };
 enum { FOR_DATA = FOR_EVALUATE | FOR_TUNE | OF_DATA };
@@ -43,14 +44,30 @@ enum setting_kind { SETTING_TEXT, SETTING_INTEGER, SETTING_NUMBER, SETTING_FLAG,
       "the model family to train (see: recsysd models)")                                           \
     X(SET, "set", LIST, FOR_TRAIN | FOR_EVALUATE | FOR_TUNE, "", 0, 0, "NAME=VALUE",               \
       "a parameter of the model family; evaluate, tune: MODEL.NAME=VALUE")                         \
-    X(OUT, "out", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                              \
-      "where to write the model (default: the database's name with .model)")                       \
+    X(USERS, "users", INTEGER, FOR_SYNTH, "1000", 1, REC_USERS_MAX, "N",                           \
+      "how many users, each with a row at least")                                                  \
+    X(ITEMS, "items", INTEGER, FOR_SYNTH, "2000", 1, REC_ITEMS_MAX, "N", "how many items")         \
+    X(INTERACTIONS, "interactions", INTEGER, FOR_SYNTH, "100000", 1, 1e12, "N",                    \
+      "how many rows, exactly")                                                                    \
+    X(EXPONENT, "exponent", NUMBER, FOR_SYNTH, "0.8", 0, 4, "S",                                   \
+      "items' popularity is (rank + 10) to the power -S; 0: all alike")                            \
+    X(ACTIVITY, "activity", NUMBER, FOR_SYNTH, "1", 0, 4, "SIGMA",                                 \
+      "users' activity is log-normal with this deviation; 0: all alike")                           \
+    X(TASTE, "taste", NUMBER, FOR_SYNTH, "0.75", 0, 1, "PART",                                     \
+      "part of the rows that follow a user's taste, which models can learn")                       \
+    X(CLUSTERS, "clusters", INTEGER, FOR_SYNTH, "0", 0, REC_ITEMS_MAX, "N",                        \
+      "tastes there are, each an equal part of the items; 0: the square root of the items")        \
+    X(ORDER, "order", TEXT, FOR_SYNTH, "user", 0, 0, "WHAT",                                       \
+      "of rows: user, or time, as a log has them (takes 12 bytes of memory a row)")                \
+    X(OUT, "out", TEXT, FOR_TRAIN | FOR_SYNTH, "", 0, 0, "FILE",                                   \
+      "where to write (default: train: the database's name with .model; synth: -, which is "       \
+      "standard output)")                                                                          \
     X(START, "start", TEXT, FOR_TRAIN, "", 0, 0, "MODEL",                                          \
       "go on from this model file of the same family (bpr, biased-mf)")                            \
-    X(SEED, "seed", INTEGER, FOR_TRAIN | FOR_DATA, "1", 0, 9e15, "N",                              \
+    X(SEED, "seed", INTEGER, FOR_TRAIN | FOR_SYNTH | FOR_DATA, "1", 0, 9e15, "N",                  \
       "seed of all random numbers")                                                                \
-    X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT | FOR_EVALUATE | FOR_TUNE, "false", 0, 0, \
-      "", "show progress even when the output is not a terminal")                                  \
+    X(PROGRESS, "progress", FLAG, FOR_TRAIN | FOR_IMPORT | FOR_SYNTH | FOR_EVALUATE | FOR_TUNE,    \
+      "false", 0, 0, "", "show progress even when the output is not a terminal")                   \
     X(MODEL_FILE, "model-file", TEXT, FOR_SERVE, "", 0, 0, "MODEL",                                \
       "the live model; replaced by retraining (default: the database's name with .model)")         \
     X(CREATE, "create", FLAG, FOR_SERVE, "false", 0, 0, "",                                        \

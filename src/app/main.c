@@ -8,6 +8,17 @@
 #include "app.h"
 #include "recsysd/linalg.h"
 
+static const char synth_lesson[] =
+    "Few items are had by many (a power law), few users do much (log-normal), everybody has four\n"
+    "tastes, and rows come in sessions about one of them, over the years 2023 and 2024. The same\n"
+    "seed and numbers give the same bytes. A million rows, tried out and served:\n\n"
+    "  recsysd synth --users 10000 --items 5000 --interactions 1000000 --out made.csv\n"
+    "  recsysd evaluate --format csv --columns user=user,item=item,timestamp=timestamp \\\n"
+    "    --type order --models popularity,als made.csv\n"
+    "  recsysd import --db made.db --format csv --type order \\\n"
+    "    --columns user=user,item=item,timestamp=timestamp made.csv\n\n"
+    "Without a file between: recsysd synth ... | recsysd import ... -\n";
+
 static const struct command {
     const char *name;
     enum command_bit bit;
@@ -27,6 +38,8 @@ static const struct command {
     {"tune", FOR_TUNE, cmd_tune,
      "--format FORMAT PATH --protocol NAME --model NAME [--trials N] [--set MODEL.NAME=VALUE ...]",
      "find the parameters of a model that rank best, on the validation part of a data set", 1},
+    {"synth", FOR_SYNTH, cmd_synth, "--users N --items N --interactions N [--seed N] [--out FILE]",
+     "make up interactions of any size, as CSV, with tastes that models can learn", 0},
     {"models", FOR_MODELS, cmd_models, "[MODEL ...]",
      "list the model families and their parameters, or describe model files",
      CONFIG_POSITIONAL_MAX},
@@ -63,6 +76,8 @@ static void print_command_help(const struct command *command) {
     (void)printf("usage: recsysd %s %s\n\n%s\n\n", command->name, command->arguments,
                  command->help);
     config_print_help(stdout, command->bit);
+    if (command->bit == FOR_SYNTH)
+        (void)printf("\n%s", synth_lesson);
     (void)printf("\n%s", exit_help);
 }
 
