@@ -153,7 +153,7 @@ static enum rec_status import_rows(void *context, const struct rec_interaction *
 /* Goal: a file read straight into a dataset, and imported and loaded, give the same dataset. */
 static void test_same_as_read(void **state) {
     (void)state;
-    enum { ROWS = 3000 };
+    enum { ROWS = 60000 }; /* enough for both ends to get some */
     static const char *const types[] = {"view", "order", "rating", "click"};
     struct fixture fixture;
     struct rec_rng rng;
@@ -166,9 +166,9 @@ static void test_same_as_read(void **state) {
     assert_non_null(file);
     (void)fputs("u,i,type,v,t\n", file);
     for (unsigned r = 0; r < ROWS; r++)
-        (void)fprintf(file, "u%u,i%u,%s,%u,%u\n", rec_rng_below(&rng, 50), rec_rng_below(&rng, 20),
-                      types[rec_rng_below(&rng, 4)], rec_rng_below(&rng, 6),
-                      rec_rng_below(&rng, 500));
+        (void)fprintf(file, "u%u,i%u,%s,%u,%u\n", rec_rng_below(&rng, 2000),
+                      rec_rng_below(&rng, 20), types[rec_rng_below(&rng, 4)],
+                      rec_rng_below(&rng, 6), rec_rng_below(&rng, 500));
     (void)fclose(file);
 
     struct rec_read_options options = {.format = REC_FORMAT_CSV,
@@ -204,6 +204,10 @@ static void test_allocations(void **state) {
                                            {"bob", "b", NULL, "rating", 1, 2}};
     fixture_init(&fixture);
     add(&fixture, rows, COUNT(rows));
+    struct rec_dataset *first = NULL; /* leaves the store's readers open */
+    assert_int_equal(rec_dataset_load(fixture.store, &fixture.weights, NULL, NULL, &first, NULL),
+                     REC_OK);
+    rec_dataset_destroy(&first);
     size_t live = rec_alloc_live();
     long n = 0;
     for (enum rec_status st = REC_NO_MEMORY; st != REC_OK; n++) {
