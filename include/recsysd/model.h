@@ -98,6 +98,8 @@ struct rec_tensors {
     struct rec_tensor tensor[REC_TENSORS_MAX];
     size_t count;
     void *block; /* when read from a file: the one block all data point into; else NULL */
+    struct rec_mapping *mapping; /* when mapped from a file: what all data, which then cannot be
+                                    written, point into; else NULL */
 };
 /* A zeroed rows x cols tensor, owned by the set; its data in *data. */
 enum rec_status rec_tensors_add(struct rec_tensors *tensors, const char *name,

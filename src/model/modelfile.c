@@ -35,9 +35,9 @@
  * its checksums too. So everything read is checked as if it were hostile, here for what the format
  * says and in the family's open() for what the numbers mean.
  *
- * Loading reads the file into one block; tensors point into it. Not mmap: a file that somebody
- * overwrites or cuts in place under a map kills the daemon with SIGBUS, a read finds a bad
- * checksum. Saving writes PATH.tmp-PID, syncs it, renames it over PATH and syncs the folder: at
+ * Loading maps the file, or reads it into one block where it cannot be mapped safely (mapping.c) or
+ * is small; tensors point into it. Either way every checksum is compared before a model is made.
+ * Saving writes PATH.tmp-PID, syncs it, renames it over PATH and syncs the folder: at
  * PATH there is always a whole model, the old or the new one. */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,12 +49,14 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "mapping.h"
 #include "modelfile.h"
 #include "tensors.h"
 
 enum {
     ORDER_OTHER = 0x04030201,
-    BLOCK_BYTES_MIN = 1024, /* from here on rec_alloc_array aligns to 64 */
+    BLOCK_BYTES_MIN = 1024,     /* from here on rec_alloc_array aligns to 64 */
+    MAPPED_BYTES_MIN = 1 << 20, /* less is read sooner than mapped and watched */
 };
 
 /* ---- shared with modelfile_save.c -------------------------------------------- */
@@ -342,18 +344,32 @@ static enum rec_status read_params(const struct reader *reader, const struct rec
     return REC_OK;
 }
 
-static enum rec_status read_tensors(const struct reader *reader, const struct file_header *header,
-                                    struct rec_tensors *out) {
+/* The tensors' bytes: mapped where that can be, else read into one block. */
+static enum rec_status take_data(const struct reader *reader, const struct file_header *header,
+                                 struct rec_tensors *out, const unsigned char **first) {
     size_t bytes = (size_t)(reader->bytes - header->used);
+    if (reader->bytes >= MAPPED_BYTES_MIN)
+        out->mapping = rec_mapping_create(reader->fd, (size_t)reader->bytes);
+    if (out->mapping != NULL) {
+        *first = rec_mapping_bytes(out->mapping) + header->used;
+        return REC_OK;
+    }
     unsigned char *block =
         rec_alloc_array(bytes < BLOCK_BYTES_MIN ? BLOCK_BYTES_MIN : bytes, sizeof(*block));
     if (block == NULL)
         return refuse(reader, REC_NO_MEMORY, "no memory for its %zu bytes", bytes);
     out->block = block;
-    enum rec_status st = read_all(reader, block, bytes, header->used);
+    *first = block;
+    return read_all(reader, block, bytes, header->used);
+}
+
+static enum rec_status read_tensors(const struct reader *reader, const struct file_header *header,
+                                    struct rec_tensors *out) {
+    const unsigned char *first = NULL;
+    enum rec_status st = take_data(reader, header, out, &first);
     for (size_t i = 0; st == REC_OK && i < header->part.head.tensors; i++) {
         const struct file_tensor *row = &header->part.table[i];
-        unsigned char *data = block + (row->offset - header->used);
+        const unsigned char *data = first + (row->offset - header->used);
         uint64_t checksum = XXH3_64bits(data, (size_t)rec_modelfile_padded(row->bytes));
         if (checksum != row->checksum)
             st = refuse(reader, REC_CORRUPT,
@@ -364,7 +380,7 @@ static enum rec_status read_tensors(const struct reader *reader, const struct fi
         tensor->type = (enum rec_tensor_type)row->type;
         tensor->rows = row->rows;
         tensor->cols = row->cols;
-        tensor->data = data;
+        tensor->data = (void *)(uintptr_t)data; /* models are immutable */
     }
     if (st != REC_OK)
         rec_tensors_finish(out);

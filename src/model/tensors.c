@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "mapping.h"
 #include "recsysd/model.h"
 #include "tensors.h"
 
@@ -51,7 +52,7 @@ enum rec_status rec_tensors_add(struct rec_tensors *tensors, const char *name,
                                 void **data, struct rec_error *err) {
     struct rec_tensor added = {.type = type, .rows = rows, .cols = cols};
     size_t name_bytes = strlen(name), bytes;
-    assert(tensors->block == NULL && tensors->count < REC_TENSORS_MAX);
+    assert(tensors->block == NULL && tensors->mapping == NULL && tensors->count < REC_TENSORS_MAX);
     assert(name_bytes > 0 && name_bytes < sizeof(added.name) && find(tensors, name) == NULL);
 
     memcpy(added.name, name, name_bytes);
@@ -101,9 +102,10 @@ enum rec_status rec_tensors_get(const struct rec_tensors *tensors, const char *n
 }
 
 void rec_tensors_finish(struct rec_tensors *tensors) {
-    if (tensors->block == NULL)
+    if (tensors->block == NULL && tensors->mapping == NULL)
         for (size_t i = 0; i < tensors->count; i++)
             rec_alloc_free(tensors->tensor[i].data);
     rec_alloc_free(tensors->block);
+    rec_mapping_destroy(&tensors->mapping);
     *tensors = (struct rec_tensors){.count = 0};
 }
