@@ -18,21 +18,25 @@ enum rec_judge_rival {
     REC_JUDGE_RECIPE  /* the live model's family and parameters, fitted on the same train part */
 };
 
+struct rec_held_out;
 struct rec_holdout {
-    struct rec_split *split; /* NULL: too few users to measure anything */
+    struct rec_split *split;   /* NULL: too few users to measure anything */
+    struct rec_held_out *held; /* [held_count] of users rising */
+    size_t held_count;
     enum rec_judge_rival rival;
     const char *reason; /* static; of REC_JUDGE_NOBODY */
 };
 
 /* Splits data, which holds the rows up to number `recorded`, and chooses the rival. live NULL:
- * nothing is live. candidate: what will be fitted.
- * owns: *out is for rec_holdout_finish. */
+ * nothing is live. candidate: what will be fitted. The train part is data itself, without what is
+ * held out, until rec_holdout_finish.
+ * owns: *out is for rec_holdout_finish, before data is destroyed. */
 enum rec_status rec_judge_hold_out(const struct rec_train_context *context,
-                                   const struct rec_train_spec *candidate,
-                                   const struct rec_dataset *data, uint64_t recorded,
-                                   const struct rec_generation *live, struct rec_holdout *out,
-                                   struct rec_error *err);
-void rec_holdout_finish(struct rec_holdout *holdout); /* repeated calls are fine */
+                                   const struct rec_train_spec *candidate, struct rec_dataset *data,
+                                   uint64_t recorded, const struct rec_generation *live,
+                                   struct rec_holdout *out, struct rec_error *err);
+/* Data is whole again. Repeated calls are fine. */
+void rec_holdout_finish(struct rec_holdout *holdout);
 
 /* A split to judge the trials of a search on: each user's last event but one, the last being left
  * out, as it is what the result will be judged on. BAD_INPUT when there are too few users. */
