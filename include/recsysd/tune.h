@@ -45,7 +45,7 @@ double rec_tune_value(const struct rec_tune_dim *dim, double unit);
 /* ---- trials ------------------------------------------------------------------------- */
 
 struct rec_tune_trial {
-    uint32_t number; /* from 0 (for people from 1), in the order in which trials begin */
+    uint32_t number; /* from 0 (for people and in studies from 1), in the order of their begin */
     enum rec_study_state state;
     double value;                 /* COMPLETE: the metric; PRUNED: its best look; FAILED: NAN */
     double seconds;               /* of fit and judgement */

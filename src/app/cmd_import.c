@@ -2,7 +2,9 @@
  *
  * It holds the database's one-writer lock, so it is refused while a daemon
  * serves the file; that daemon takes NDJSON at POST /interactions instead. */
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "recsysd/api.h"
@@ -15,6 +17,8 @@ struct import {
     struct progress_line line;
     uint64_t rows, added, items, bad;
     const struct rec_weights *weights;
+    int64_t now;        /* time of rows that have none */
+    bool timed;         /* some row has another */
     uint64_t unweighed; /* rows of types that have no weight; the first of those types */
     char unweighed_type[REC_TYPE_BYTES_MAX + 1];
 };
@@ -24,6 +28,7 @@ static enum rec_status on_rows(void *context, const struct rec_interaction *rows
     struct import *import = context;
     import->rows += count;
     for (size_t i = 0; i < count; i++) {
+        import->timed = import->timed || rows[i].timestamp != import->now;
         if (rec_weights_known(import->weights, rows[i].type))
             continue;
         if (import->unweighed++ == 0)
@@ -67,7 +72,7 @@ static enum rec_status read_into(struct import *import, const struct config *con
         .columns = columns[0] != '\0' ? columns : NULL,
         .default_type = type[0] != '\0' ? type : NULL,
         .skip_bad_max = (uint64_t)config_integer(config, SET_SKIP_BAD),
-        .now = rec_clock_unix_s(),
+        .now = import->now,
         .rows = on_rows,
         .items = on_items,
         .bad = on_bad,
@@ -75,7 +80,15 @@ static enum rec_status read_into(struct import *import, const struct config *con
         .context = import,
     };
     enum rec_status st = rec_format_parse(config_text(config, SET_FORMAT), &options.format, err);
-    return st == REC_OK ? rec_read(&options, err) : st;
+    /* the order in a line of a list is that of time */
+    import->timed = options.format == REC_FORMAT_USER_LISTS;
+    if (st == REC_OK)
+        st = rec_read(&options, err);
+    if (st == REC_OK && import->rows == 0)
+        st = rec_error_set(err, REC_BAD_INPUT, "%.200s: there are no interactions in it%s",
+                           config->positional[0],
+                           import->bad > 0 ? " but the bad rows that were skipped" : "");
+    return st;
 }
 
 static void print_summary(const struct import *import, const struct config *config) {
@@ -88,6 +101,10 @@ static void print_summary(const struct import *import, const struct config *conf
         format_count(import->rows - import->added, known), format_count(import->items, items),
         (unsigned long long)import->bad, seconds,
         format_count((uint64_t)((double)import->rows / (seconds > 0 ? seconds : 1)), rate));
+    if (!import->timed && import->rows > 1)
+        (void)fputs("note: the rows have no times; all have that of the import, and their order in "
+                    "the file says what is recent\n",
+                    stderr);
     if (import->unweighed > 0)
         (void)fprintf(stderr,
                       "note: %s rows have types without a weight, such as '%s': no model learns "
@@ -104,6 +121,16 @@ static enum rec_status import_all(struct import *import, struct rec_store *store
     st = read_into(import, config, err);
     enum rec_status end = rec_store_import_end(&import->target, st == REC_OK, err);
     return st != REC_OK ? st : end;
+}
+
+/* A database that this import has made, and that it failed to fill, is in nobody's way. Its lock is
+ * still held: nobody else has begun to write to it. */
+static void remove_made(const char *path) {
+    static const char *const endings[] = {"", "-wal", "-shm", ".lock"};
+    char name[PATH_MAX];
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (snprintf(name, sizeof(name), "%s%s", path, endings[i]) < (int)sizeof(name))
+            (void)unlink(name);
 }
 
 int cmd_import(const struct config *config) {
@@ -123,6 +150,8 @@ int cmd_import(const struct config *config) {
         return EXIT_USAGE;
     }
     import.weights = &weights;
+    import.now = rec_clock_unix_s();
+    bool made = access(options.path, F_OK) != 0;
     progress_start(&import.line, config_flag(config, SET_PROGRESS));
     st = app_weights(config, &weights, &err);
     if (st == REC_OK) {
@@ -137,6 +166,8 @@ int cmd_import(const struct config *config) {
     if (st == REC_OK)
         st = import_all(&import, store, config, &err);
     progress_end(&import.line);
+    if (st != REC_OK && store != NULL && made)
+        remove_made(options.path);
     rec_store_close(&store);
     rec_codec_line_destroy(&line);
     if (st != REC_OK) {

@@ -187,6 +187,18 @@ static void follow_lists(struct rec_dataset *test) {
                   "from train looks like an item that came back\n");
 }
 
+/* Rows without times all get the same one. */
+static void note_no_times(const struct rec_dataset *whole) {
+    uint64_t rows = whole->offset[whole->users];
+    for (uint64_t e = 1; e < rows; e++)
+        if (whole->time[e] != whole->time[0])
+            return;
+    if (rows > 1)
+        (void)fputs("note: the rows have no times, or all the same one: the order of rows in the "
+                    "file says what is last\n",
+                    stderr);
+}
+
 static enum rec_status split_parts(struct evaluate_data *data, const struct config *config,
                                    struct rec_dataset *parts[PARTS], struct rec_error *err) {
     enum rec_format format = REC_FORMAT_CSV;
@@ -194,6 +206,8 @@ static enum rec_status split_parts(struct evaluate_data *data, const struct conf
                  format == REC_FORMAT_USER_LISTS;
     if (lists && data->parts_given && data->protocol.split.nothing_seen)
         follow_lists(parts[PART_TEST]);
+    if (!lists && !data->parts_given)
+        note_no_times(parts[PART_TRAIN]);
     enum rec_status st =
         data->parts_given
             ? rec_split_of_parts(parts[PART_TRAIN], parts[PART_HISTORY], parts[PART_TEST],

@@ -5,6 +5,7 @@
  * Values are doubles whatever the type: the whole numbers of an INT, 0 or 1 for a BOOL, the index
  * for a CHOICE. Text is the form in which they travel, and it reads back to the same bits. */
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,8 +228,15 @@ enum rec_status rec_params_read(struct rec_params *params, const char *text,
     return REC_OK;
 }
 
-/* The shortest decimal that reads back to the same bits: 0.01, not 0.01000000000000000021. */
+#define WHOLE_MAX 1e9 /* beyond it the zeros are no help any more */
+
+/* The shortest decimal that reads back to the same bits: 0.01, not 0.01000000000000000021, and 300,
+ * not 3e+02. */
 static void write_number(double value, char text[NUMBER_BYTES]) {
+    if (fabs(value) <= WHOLE_MAX && floor(value) == value) {
+        (void)snprintf(text, NUMBER_BYTES, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= DIGITS_EXACT_MAX; digits++) {
         (void)snprintf(text, NUMBER_BYTES, "%.*g", digits, value);
         if (strtod(text, NULL) == value)

@@ -139,7 +139,7 @@ enum rec_status rec_trial_keep(const struct rec_tune_options *options,
         return REC_OK;
     memcpy(params.value, trial->param, sizeof(params.value));
     (void)rec_params_write(&params, text, sizeof(text));
-    const struct rec_study_trial row = {.number = trial->number,
+    const struct rec_study_trial row = {.number = trial->number + 1, /* as people see it */
                                         .state = trial->state,
                                         .value = trial->value,
                                         .seconds = trial->seconds,
@@ -173,9 +173,15 @@ static enum rec_status on_row(void *context, const struct rec_study_trial *row,
     struct restoring *restoring = context;
     struct rec_params params = restoring->options->space->start;
     struct rec_error cause = {0};
-    struct rec_tune_trial trial = {
-        .number = row->number, .state = row->state, .value = row->value, .seconds = row->seconds};
-    if (restoring->search->count == REC_TRIALS_MAX || row->number >= 2 * REC_TRIALS_MAX)
+    struct rec_tune_trial trial = {.number = row->number - 1,
+                                   .state = row->state,
+                                   .value = row->value,
+                                   .seconds = row->seconds};
+    if (row->number == 0)
+        return rec_error_set(err, REC_CORRUPT,
+                             "its trials are numbered from 0, not from 1, as they "
+                             "were before; name another file");
+    if (restoring->search->count == REC_TRIALS_MAX || row->number > 2 * REC_TRIALS_MAX)
         return rec_error_set(err, REC_CORRUPT, "holds more than %d trials", REC_TRIALS_MAX);
     if (rec_params_read(&params, row->parameters, &cause) != REC_OK)
         return rec_error_set(err, REC_CORRUPT, "trial %u is not one of %s: %s", row->number,

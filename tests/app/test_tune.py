@@ -172,6 +172,9 @@ class Study(Folder):
         self.assertEqual(len(re.findall(r"(?m)^trial \d+ of 16", done.stderr)), 16 - len(kept))
         rows = self.rows()
         self.assertEqual(rows[:len(kept)], kept)
+        self.assertEqual([row[0] for row in rows], list(range(1, 17)))
+        for number, value in re.findall(r"(?m)^trial (\d+) of 16: (\S+)", done.stderr):
+            self.assertEqual("%.4f" % rows[int(number) - 1][2], value)  # one numbering
         with sqlite3.connect(self.dir / "whole.db") as db:
             whole = db.execute("SELECT number, parameters, value FROM trials ORDER BY number"
                                ).fetchall()

@@ -144,7 +144,10 @@ static void test_batches_and_blocks(void **state) {
     struct rec_dataset *fewer = world_random(USERS, FEWER, 5);
     EACH_FAMILY(family) {
         const struct rec_dataset *data = is_square(family, many) ? fewer : many;
-        struct rec_model *model = world_fit(family, data, 1, NULL);
+        struct rec_model *model = NULL;
+        CHECK_ROW(world_try(family, data, world_few_epochs(family), 1, NULL, &model, NULL) ==
+                      REC_OK,
+                  family->name);
         float *queries = all_queries(model, data, ASKED);
         family->score(model, queries, ASKED, 0, model->items, whole);
         check_batches(model, queries, ASKED, whole, part);
@@ -205,7 +208,10 @@ static void test_vectors(void **state) {
     static float scores[MANY], dots[MANY];
     EACH_FAMILY(family) {
         const struct rec_dataset *data = is_square(family, many) ? fewer : many;
-        struct rec_model *model = world_fit(family, data, 1, NULL);
+        struct rec_model *model = NULL;
+        CHECK_ROW(world_try(family, data, world_few_epochs(family), 1, NULL, &model, NULL) ==
+                      REC_OK,
+                  family->name);
         uint32_t items = model->items;
         CHECK_ROW((model->vectors == NULL) == (model->scan == NULL), family->name);
         float *queries = all_queries(model, data, ASKED);
@@ -344,8 +350,8 @@ static bool refuses_full(const struct rec_family *family, const struct rec_datas
     struct rec_fit fit = {.data = data, .params = &params, .seed = 1};
     struct rec_error err = {.status = REC_OK};
     struct rec_model *model = NULL;
-    bool draws = family == &rec_neuralmf_family || family == &rec_ncf_family ||
-                 family == &rec_bpr_family;
+    bool draws =
+        family == &rec_neuralmf_family || family == &rec_ncf_family || family == &rec_bpr_family;
     if (!draws)
         return false;
     CHECK_ROW(rec_model_fit(family, &fit, &model, &err) == REC_BAD_INPUT, family->name);

@@ -106,6 +106,13 @@ struct rec_model *world_fit(const struct rec_family *family, const struct rec_da
     return model;
 }
 
+const char *world_few_epochs(const struct rec_family *family) {
+    for (size_t i = 0; i < family->param_count; i++)
+        if (strcmp(family->params[i].name, "epochs") == 0)
+            return "epochs=3";
+    return "";
+}
+
 bool world_score(const struct rec_model *model, const struct rec_history *history, float *scores) {
     float *query = world_alloc(model->query_floats, sizeof(*query));
     float *scratch = world_alloc(model->scratch_floats, sizeof(*scratch));

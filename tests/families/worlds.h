@@ -40,6 +40,9 @@ enum rec_status world_try(const struct rec_family *family, const struct rec_data
                           const char *settings, uint64_t seed, struct rec_pool *pool,
                           struct rec_model **out, struct rec_error *err);
 
+/* Settings for a fit that has only to be one: a few epochs use all the code that many do. */
+const char *world_few_epochs(const struct rec_family *family);
+
 /* scores [model->items] for one history; what query() returned. Checks that they are finite. */
 bool world_score(const struct rec_model *model, const struct rec_history *history, float *scores);
 

@@ -116,6 +116,21 @@ static void test_write(void **state) {
     }
     assert_int_equal(rec_params_write(&params, NULL, 0), sizeof(whole) - 1);
 
+    /* Whole numbers are written as people do. */
+    static const struct {
+        double value;
+        const char *text;
+    } numbers[] = {{300, " regularization=300 "},
+                   {1e6, " regularization=1000000 "},
+                   {20, " regularization=20 "},
+                   {1e-6, " regularization=1e-06 "}};
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        char written[200];
+        params.value[1] = numbers[i].value;
+        (void)rec_params_write(&params, written, sizeof(written));
+        CHECK_ROW(strstr(written, numbers[i].text) != NULL, written);
+    }
+
     /* A family without parameters writes an empty text and refuses every name. */
     struct rec_error err = {.status = REC_OK};
     rec_params_defaults(NULL, 0, &none);
