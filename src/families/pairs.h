@@ -1,6 +1,6 @@
 /* What neural-mf and ncf are: a network that looks at one user and one item at a time. ncf.c has
- * the equations. Training is in pairs_step.c (one step) and pairs_fit.c, answers in pairs.c. Inside
- * the room only.
+ * the equations. Training is in pairs_trainer.c (its room), pairs_step.c (one step) and
+ * pairs_fit.c, answers are in pairs.c and pairs_fold.c. Inside the room only.
  *
  * The first layer splits: W1 (u, v) = Wu u + Wv v. Each half is worked out once for each user or
  * item, however many pairs they are in; a pair costs one sum of two halves, and what is above. */
@@ -47,7 +47,12 @@ struct rec_pairs_spec {
  * hidden are the family's. */
 void rec_pairs_read(const struct rec_params *params, struct rec_pairs_spec *spec);
 
-/* ---- one step (pairs_step.c) ---------------------------------------------------------- */
+/* ---- what a training works in (pairs_trainer.c) ------------------------------------------- */
+
+enum {
+    REC_PAIRS_SLICE = 64,  /* positives that are worked on together, with their negatives */
+    REC_PAIRS_BLOCK = 256, /* users or items */
+};
 
 /* One of the two sides: users or items. */
 struct rec_pairs_side {
@@ -82,13 +87,6 @@ struct rec_pairs_trainer {
     struct rec_adam adam;
 };
 
-struct rec_pairs_sample {
-    size_t n;             /* positives, at most batch_max */
-    const uint32_t *user; /* [n] */
-    const uint32_t *item; /* [n x pairs] the positive, then its negatives */
-    const float *weight;  /* [n] */
-};
-
 /* Adds the tensors to `out` and starts all weights. errors: NO_MEMORY; then *out is NULL */
 enum rec_status rec_pairs_trainer_create(const struct rec_pairs_spec *spec,
                                          const struct rec_fit *fit, size_t batch_max,
@@ -98,6 +96,26 @@ void rec_pairs_trainer_destroy(struct rec_pairs_trainer **trainer);
 /* What create allocates, the tensors included. */
 double rec_pairs_trainer_bytes(const struct rec_pairs_spec *spec, double users, double items,
                                size_t batch_max, size_t threads);
+
+/* A slice: inputs of each layer above the first, and the gradients of all layers' outputs but the
+ * first one's. */
+struct rec_pairs_slice {
+    size_t begin, n, rows; /* first positive, positives, pairs */
+    struct rec_matrix in[REC_PAIRS_LAYERS_MAX], back[REC_PAIRS_LAYERS_MAX], z;
+};
+
+/* Carves the matrices of `rows` pairs out of block (NULL: only counts); the floats that takes. */
+size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t rows, float *block,
+                             struct rec_pairs_slice *slice);
+
+/* ---- one step (pairs_step.c) ------------------------------------------------------------- */
+
+struct rec_pairs_sample {
+    size_t n;             /* positives, at most batch_max */
+    const uint32_t *user; /* [n] */
+    const uint32_t *item; /* [n x pairs] the positive, then its negatives */
+    const float *weight;  /* [n] */
+};
 
 /* A step of Adam down the sample's loss a positive, which is returned. */
 double rec_pairs_step(struct rec_pairs_trainer *trainer, const struct rec_pairs_sample *sample);

@@ -5,7 +5,7 @@ three times for the networks over pairs. Of those PyTorch trains a part of an ep
 drawn evenly beforehand (ours draws them within the epoch, and none that the user has).
 
     apt-get install python3-torch
-    /usr/bin/python3 tests/bench/bench_nn_torch.py BENCH_NN [DIRECTORY of ml-1m] [THREADS]
+    /usr/bin/python3 tests/bench/bench_nn_torch.py BENCH_NN [DIRECTORY of ml-1m] [THREADS [FAMILY ...]]
 """
 import os
 import re
@@ -35,6 +35,8 @@ THREADS = int(sys.argv[3]) if len(sys.argv) > 3 else 1
 BATCH, EPOCHS = 250, 5
 PAIRS, NEGATIVES = 1024, 4
 SHAPES = {"dae": (512, 128, False), "mult-vae": (600, 200, True)}
+PAIR_SHAPES = {"neural-mf": (64, [128], False, 0.2), "ncf": (8, [16, 8], True, 0.4)}
+FAMILIES = sys.argv[4:] or [*SHAPES, *PAIR_SHAPES]
 
 
 def read():
@@ -131,8 +133,8 @@ def main():
     torch.set_num_threads(THREADS)
     rows, items = read()
     env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-    for name, shape in SHAPES.items():
-        net = Net(int(items), *shape)
+    for name in (f for f in FAMILIES if f in SHAPES):
+        net = Net(int(items), *SHAPES[name])
         adam = torch.optim.Adam(net.parameters(), 1e-3)
         wall, cpu = [], []
         for _ in range(EPOCHS):
@@ -143,8 +145,8 @@ def main():
         theirs = statistics.median(wall), statistics.median(cpu)
         compare(name, theirs, BATCH, env)
     user, item = np.repeat(np.arange(len(rows)), [len(r) for r in rows]), np.concatenate(rows)
-    for name, net in (("neural-mf", Pairs(len(rows), int(items), 64, [128], False, 0.2)),
-                      ("ncf", Pairs(len(rows), int(items), 8, [16, 8], True, 0.4))):
+    for name in (f for f in FAMILIES if f in PAIR_SHAPES):
+        net = Pairs(len(rows), int(items), *PAIR_SHAPES[name])
         adam = torch.optim.Adam(net.parameters(), 1e-3)
         runs = [pairs_epoch(net, adam, user, item, int(items), 60) for _ in range(EPOCHS)]
         compare(name, [statistics.median(r) for r in zip(*runs)], PAIRS, env)
