@@ -2,12 +2,13 @@
  * source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting",
  *         2014; scaled while training, so that nothing is to be done when answering. */
 #include <assert.h>
+#include <string.h>
 
 #include "room.h"
 
 /* A hash has the bits of GROUP numbers that stand together: sixteen each, so a rate is met to
  * 1 / 65536. */
-enum { GROUP = 4, BITS = 16 };
+enum { GROUP = 4, BITS = 16, PARTS = 512 };
 
 struct rec_dropout rec_dropout_of(float rate, uint64_t seed, uint64_t step, uint32_t layer) {
     assert(rate >= 0.0f && rate < 1.0f);
@@ -22,13 +23,17 @@ static inline uint64_t hash_of(const struct rec_dropout *dropout, uint64_t group
     return mix(dropout->key + group * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-static inline float factor_of(const struct rec_dropout *dropout, uint64_t hash, size_t lane) {
-    const float factor[] = {dropout->scale, 0.0f}; /* no branch: its way is random */
-    return factor[(hash >> lane * BITS & 0xffff) < dropout->bar];
+/* What is compared with the bar. */
+static inline int32_t part_of(uint64_t hash, size_t lane) {
+    return (int32_t)(hash >> lane * BITS & 0xffff);
+}
+
+static inline int32_t part_at(const struct rec_dropout *dropout, uint64_t place) {
+    return part_of(hash_of(dropout, place / GROUP), place % GROUP);
 }
 
 float rec_dropout_at(const struct rec_dropout *dropout, uint64_t place) {
-    return factor_of(dropout, hash_of(dropout, place / GROUP), place % GROUP);
+    return part_at(dropout, place) < (int32_t)dropout->bar ? 0.0f : dropout->scale;
 }
 
 struct work {
@@ -36,25 +41,53 @@ struct work {
     struct rec_matrix x;
 };
 
-static void apply_row(const struct rec_dropout *dropout, uint64_t place, float *x, size_t n) {
-    size_t c = 0;
-    for (; c < n && (place + c) % GROUP != 0; c++)
-        x[c] *= rec_dropout_at(dropout, place + c);
-    for (; c + GROUP <= n; c += GROUP) {
-        uint64_t hash = hash_of(dropout, (place + c) / GROUP);
+/* Those of n places. */
+static void fill_parts(const struct rec_dropout *dropout, uint64_t place, int32_t *part, size_t n) {
+    size_t i = 0;
+    for (; i < n && (place + i) % GROUP != 0; i++)
+        part[i] = part_at(dropout, place + i);
+    for (; i + GROUP <= n; i += GROUP) {
+        uint64_t hash = hash_of(dropout, (place + i) / GROUP);
         for (size_t lane = 0; lane < GROUP; lane++)
-            x[c + lane] *= factor_of(dropout, hash, lane);
+            part[i + lane] = part_of(hash, lane);
     }
-    for (; c < n; c++)
-        x[c] *= rec_dropout_at(dropout, place + c);
+    for (; i < n; i++)
+        part[i] = part_at(dropout, place + i);
 }
 
+/* Without a branch, whose way would be random, and in vectors. */
+static void apply_parts(const struct rec_dropout *dropout, const int32_t *part, float *x,
+                        size_t n) {
+    const int32_t bar = (int32_t)dropout->bar;
+    const float scale = dropout->scale;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits, keep = part[i] < bar ? 0 : UINT32_MAX;
+        float kept;
+        memcpy(&bits, &x[i], sizeof(bits));
+        bits &= keep;
+        memcpy(&kept, &bits, sizeof(kept));
+        x[i] = kept * scale;
+    }
+}
+
+/* Some rows, whose places follow each other; or a part of a long row. */
 static void apply_task(void *context, size_t task, size_t worker) {
     const struct work *work = context;
-    size_t each = piece_rows(work->x.cols), cols = work->x.cols;
+    const struct rec_dropout *dropout = work->dropout;
+    size_t each = piece_rows(work->x.cols), cols = work->x.cols, at_once = PARTS / cols;
+    size_t end = (task + 1) * each < work->x.rows ? (task + 1) * each : work->x.rows;
+    int32_t part[PARTS];
     (void)worker;
-    for (size_t r = task * each; r < (task + 1) * each && r < work->x.rows; r++)
-        apply_row(work->dropout, r * cols, row_of(&work->x, r), cols);
+    at_once = at_once > 0 ? at_once : 1;
+    for (size_t r = task * each; r < end; r += at_once) {
+        size_t rows = end - r < at_once ? end - r : at_once;
+        for (size_t c = 0; c < cols; c += PARTS) {
+            size_t n = cols - c < PARTS ? cols - c : PARTS;
+            fill_parts(dropout, r * cols + c, part, rows * n);
+            for (size_t i = 0; i < rows; i++)
+                apply_parts(dropout, part + i * n, row_of(&work->x, r + i) + c, n);
+        }
+    }
 }
 
 void rec_dropout_apply(struct rec_pool *pool, const struct rec_dropout *dropout,
