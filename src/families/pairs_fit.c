@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "earlystop.h"
+#include "missing.h"
 #include "negatives.h"
 #include "pairs.h"
 #include "recsysd/data.h"
@@ -31,7 +32,8 @@ struct training {
     const struct rec_pairs_spec *spec;
     struct rec_earlystop stop;
     struct rec_csr *users;
-    struct positive *positive; /* [count] in the order of the epoch */
+    struct rec_missing *missing; /* of users */
+    struct positive *positive;   /* [count] in the order of the epoch */
     size_t count, batch_max;
     struct rec_tensors *tensors;
     struct rec_pairs_trainer *trainer;
@@ -71,20 +73,6 @@ static enum rec_status make_positives(struct training *t, struct rec_error *err)
     return REC_OK;
 }
 
-/* The n-th item that is not in column [count], which rises: column[k] - k items that are not stand
- * before column[k]. So every draw hits, whatever the user has. */
-static uint32_t nth_missing(const uint32_t *column, size_t count, uint32_t n) {
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t k = (low + high) / 2;
-        if (column[k] - (uint32_t)k > n)
-            high = k;
-        else
-            low = k + 1;
-    }
-    return n + (uint32_t)low;
-}
-
 static uint64_t stream_of(size_t epoch, uint64_t place) {
     return ((uint64_t)epoch + FIRST_EPOCH) << 32 | place;
 }
@@ -97,7 +85,6 @@ struct draw {
 static void draw_task(void *context, size_t task, size_t worker) {
     const struct draw *draw = context;
     struct training *t = draw->t;
-    const struct rec_csr *csr = t->users;
     size_t first = task * DRAW, last = draw->n - first < DRAW ? draw->n : first + DRAW;
     size_t pairs = t->trainer->pairs;
     struct rec_rng rng;
@@ -105,14 +92,11 @@ static void draw_task(void *context, size_t task, size_t worker) {
     rec_rng_init(&rng, t->fit->seed, stream_of(draw->epoch, draw->begin + first));
     for (size_t p = first; p < last; p++) {
         const struct positive *positive = &t->positive[draw->begin + p];
-        uint64_t row = csr->offset[positive->user];
-        size_t count = (size_t)(csr->offset[positive->user + 1] - row);
         t->user[p] = positive->user;
         t->weight[p] = positive->weight;
         t->item[p * pairs] = positive->item;
         for (size_t k = 1; k < pairs; k++)
-            t->item[p * pairs + k] = nth_missing(csr->column + row, count,
-                                                 rec_rng_below(&rng, csr->cols - (uint32_t)count));
+            t->item[p * pairs + k] = rec_missing_draw(t->missing, positive->user, &rng);
     }
 }
 
@@ -223,6 +207,8 @@ static enum rec_status prepare(struct training *t, struct rec_error *err) {
     if (st == REC_OK)
         st = make_positives(t, err);
     if (st == REC_OK)
+        st = rec_missing_create(t->users, &t->missing, err);
+    if (st == REC_OK)
         st = rec_pairs_trainer_create(t->spec, t->fit, t->batch_max, t->tensors, &t->trainer, err);
     if (st != REC_OK)
         return st;
@@ -250,6 +236,7 @@ static void finish(struct training *t) {
     rec_pairs_trainer_destroy(&t->trainer);
     rec_csr_destroy(&t->users);
     rec_alloc_free(t->positive);
+    rec_missing_destroy(&t->missing);
     rec_alloc_free(t->user);
     rec_alloc_free(t->item);
     rec_alloc_free(t->weight);
@@ -282,6 +269,7 @@ size_t rec_pairs_fit_bytes(const struct rec_fit *fit, const struct rec_pairs_spe
     size_t batch = batch_of(spec, events);
     double model = rec_pairs_open_bytes(spec, items) + 4.0 * (double)spec->width * items;
     double bytes = (double)events * (8.0 + sizeof(struct positive)) + 8.0 * users +
+                   rec_missing_bytes(users, (double)events) +
                    rec_pairs_trainer_bytes(spec, users, items, batch, rec_pool_threads(fit->pool)) +
                    4.0 * (double)(batch * (3 + spec->negatives));
     /* of a model it counts half as much again, for a scan that these have not */

@@ -1,0 +1,18 @@
+/* Items that a user has not, each as likely as the others. Inside the room only. */
+#ifndef FAMILIES_MISSING_H
+#define FAMILIES_MISSING_H
+
+#include "recsysd/linalg.h"
+
+struct rec_missing;
+
+/* users borrowed, its rows' columns rise. errors: NO_MEMORY */
+enum rec_status rec_missing_create(const struct rec_csr *users, struct rec_missing **out,
+                                   struct rec_error *err);
+void rec_missing_destroy(struct rec_missing **missing);
+double rec_missing_bytes(double users, double entries); /* what create allocates */
+
+/* The user must not have everything. threads: any, each with its own rng */
+uint32_t rec_missing_draw(const struct rec_missing *missing, uint32_t user, struct rec_rng *rng);
+
+#endif
