@@ -50,9 +50,11 @@
     X(SCAN_CATEGORIES, "SELECT ic.item, c.name FROM item_categories AS ic CROSS JOIN"              \
                        " categories AS c ON c.category_index = ic.category"                        \
                        " ORDER BY ic.item, ic.position")                                           \
-    X(SCAN_ROWS, "SELECT user, timestamp, sequence, item, type, value FROM interactions"           \
+    X(SCAN_ROWS, "SELECT 1 FROM interactions"                                                      \
+                 " WHERE visit_row(?1, user, timestamp, sequence, item, type, value)"              \
                  " ORDER BY user, timestamp, sequence")                                            \
-    X(SCAN_ROWS_BACK, "SELECT user, timestamp, sequence, item, type, value FROM interactions"      \
+    X(SCAN_ROWS_BACK, "SELECT 1 FROM interactions"                                                 \
+                      " WHERE visit_row(?1, user, timestamp, sequence, item, type, value)"         \
                       " ORDER BY user DESC, timestamp DESC, sequence DESC")                        \
     X(HISTORY, "SELECT r.user, r.timestamp, r.sequence, r.item, r.type, r.value, i.item_id,"       \
                " t.name FROM interactions AS r CROSS JOIN items AS i ON i.item_index = r.item"     \

@@ -25,6 +25,8 @@ struct rec_store_import {
     struct rec_store *store;
     struct rec_session *session;
     struct rec_idhash users, items;
+    uint32_t last_user; /* of last_id; REC_STORE_NONE: none */
+    char last_id[REC_ID_BYTES_MAX + 1];
     uint32_t users_before;    /* users below this index were there */
     uint64_t recorded_before; /* and rows up to this sequence number */
     uint64_t *answered;       /* [recorded_before / 64 + 1] bits by sequence number */
@@ -55,6 +57,7 @@ static enum rec_status prepare_many(struct rec_store_import *import, struct rec_
 
 static enum rec_status begin(struct rec_store_import *import, struct rec_error *err) {
     struct rec_session *session = import->session;
+    import->last_user = REC_STORE_NONE;
     import->users_before = session->counts.users;
     import->recorded_before = session->counts.recorded;
     if (import->recorded_before > 0) {
@@ -131,11 +134,25 @@ enum rec_status rec_store_import_end(struct rec_store_import **import_pointer, b
 
 /* ---- ids --------------------------------------------------------------------------------- */
 
+/* Files often come by user, and a map of a million ids is out of the caches. */
+static void remember_user(struct rec_store_import *import, const char *id, uint32_t user) {
+    size_t bytes = strlen(id) + 1;
+    import->last_user = bytes <= sizeof(import->last_id) ? user : REC_STORE_NONE;
+    if (import->last_user != REC_STORE_NONE)
+        memcpy(import->last_id, id, bytes);
+}
+
 static enum rec_status intern_user(struct rec_store_import *import, const char *id, uint32_t *user,
                                    struct rec_error *err) {
     uint64_t key;
-    if (id != NULL && rec_idhash_find(&import->users, id, &key, user))
+    if (id != NULL && import->last_user != REC_STORE_NONE && strcmp(id, import->last_id) == 0) {
+        *user = import->last_user;
         return REC_OK;
+    }
+    if (id != NULL && rec_idhash_find(&import->users, id, &key, user)) {
+        remember_user(import, id, *user);
+        return REC_OK;
+    }
 
     enum rec_status st = rec_apply_check_id("user_id", id, err);
     *user = REC_STORE_NONE;

@@ -41,9 +41,11 @@ static enum rec_status reader_create(const char *path, struct rec_reader **out,
         return rec_error_set(err, REC_NO_MEMORY, "store: no memory for a reader");
     enum rec_status st = rec_database_open(path, false, &reader->db, err);
     if (st == REC_OK)
+        st = rec_rows_register(&reader->db, err);
+    if (st == REC_OK)
         *out = reader;
     else
-        rec_alloc_free(reader);
+        reader_destroy(&reader);
     return st;
 }
 

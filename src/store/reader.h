@@ -39,5 +39,7 @@ struct rec_rows {
     const struct rec_store_scan *scan;
 };
 enum rec_status rec_rows_scan(const struct rec_rows *rows, struct rec_error *err);
+/* Once for a connection that is to be a front or a back. */
+enum rec_status rec_rows_register(struct rec_database *db, struct rec_error *err);
 
 #endif

@@ -24,6 +24,8 @@ struct walk {
     rec_store_row_fn row;
     void *context;
     struct ends *ends; /* NULL: all rows are this walk's */
+    uint32_t user;     /* whose rows are coming */
+    enum rec_status status;
     struct rec_error err;
 };
 
@@ -50,11 +52,19 @@ static void give_up(struct ends *ends) {
     (void)pthread_mutex_unlock(&ends->lock);
 }
 
-/* This runs for every row at every start: columns are read straight. */
-static enum rec_status read_row(struct walk *walk, sqlite3_stmt *statement,
-                                struct rec_store_row *out) {
-    int64_t user = sqlite3_column_int64(statement, 0), item = sqlite3_column_int64(statement, 3),
-            type = sqlite3_column_int64(statement, 4);
+/* A damaged tree could have one user's rows at both ends. */
+static enum rec_status check_order(struct walk *walk, uint32_t user) {
+    bool front = walk->which == REC_SQL_SCAN_ROWS;
+    if (walk->user == REC_STORE_NONE || (front ? walk->user < user : walk->user > user))
+        return REC_OK;
+    return rec_error_set(&walk->err, REC_CORRUPT,
+                         "store: rows of user %u are out of place in the database", user);
+}
+
+/* *stop: the rest is the other end's. */
+static enum rec_status take_row(struct walk *walk, sqlite3_value **column, bool *stop) {
+    int64_t user = sqlite3_value_int64(column[0]), item = sqlite3_value_int64(column[3]),
+            type = sqlite3_value_int64(column[4]);
     if (user < 0 || user >= (int64_t)walk->counts->users || item < 0 ||
         item >= (int64_t)walk->counts->items || type < 0 || type >= (int64_t)walk->types)
         return rec_error_set(&walk->err, REC_CORRUPT,
@@ -62,47 +72,58 @@ static enum rec_status read_row(struct walk *walk, sqlite3_stmt *statement,
                              "%u, %u and %u",
                              (long long)user, (long long)item, (long long)type, walk->counts->users,
                              walk->counts->items, walk->types);
-    *out = (struct rec_store_row){.user = (uint32_t)user,
-                                  .item = (uint32_t)item,
-                                  .type = (uint32_t)type,
-                                  .timestamp = sqlite3_column_int64(statement, 1),
-                                  .sequence = (uint64_t)sqlite3_column_int64(statement, 2),
-                                  .value = sqlite3_column_double(statement, 5)};
-    return REC_OK;
+    const struct rec_store_row row = {.user = (uint32_t)user,
+                                      .item = (uint32_t)item,
+                                      .type = (uint32_t)type,
+                                      .timestamp = sqlite3_value_int64(column[1]),
+                                      .sequence = (uint64_t)sqlite3_value_int64(column[2]),
+                                      .value = sqlite3_value_double(column[5])};
+    if (row.user != walk->user) {
+        enum rec_status st = check_order(walk, row.user);
+        *stop = st == REC_OK && !claim(walk, row.user);
+        if (st != REC_OK || *stop)
+            return st;
+        walk->user = row.user;
+    }
+    return walk->row(walk->context, &row);
 }
 
-/* A damaged tree could have one user's rows at both ends. */
-static enum rec_status check_order(struct walk *walk, uint32_t before, uint32_t user) {
-    bool front = walk->which == REC_SQL_SCAN_ROWS;
-    if (before == REC_STORE_NONE || (front ? before < user : before > user))
-        return REC_OK;
-    return rec_error_set(&walk->err, REC_CORRUPT,
-                         "store: rows of user %u are out of place in the database", user);
+static const char walk_pointer[] = "rec_walk";
+
+/* True, which ends the step, when no more rows are wanted. */
+static void visit(sqlite3_context *context, int count, sqlite3_value **arguments) {
+    struct walk *walk = sqlite3_value_pointer(arguments[0], walk_pointer);
+    bool stop = false;
+    (void)count;
+    if (walk == NULL) {
+        sqlite3_result_error(context, "not called by a walk", -1);
+        return;
+    }
+    walk->status = take_row(walk, arguments + 1, &stop);
+    sqlite3_result_int(context, stop || walk->status != REC_OK);
+}
+
+enum rec_status rec_rows_register(struct rec_database *db, struct rec_error *err) {
+    int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
+    if (sqlite3_create_function_v2(db->handle, "visit_row", 7, flags, NULL, visit, NULL, NULL,
+                                   NULL) != SQLITE_OK)
+        return rec_database_fail(db, "a function", err);
+    return REC_OK;
 }
 
 static enum rec_status walk_rows(struct walk *walk) {
     sqlite3_stmt *statement;
-    uint32_t user = REC_STORE_NONE;
-    bool found = false;
+    bool stopped = false;
+    walk->user = REC_STORE_NONE;
     enum rec_status st = rec_database_prepare(walk->db, walk->which, &statement, &walk->err);
-    while (st == REC_OK) {
-        struct rec_store_row row;
-        st = rec_database_step(walk->db, statement, &found, &walk->err);
-        if (st != REC_OK || !found)
-            break;
-        st = read_row(walk, statement, &row);
-        if (st != REC_OK)
-            break;
-        if (row.user != user) {
-            st = check_order(walk, user, row.user);
-            if (st != REC_OK || !claim(walk, row.user))
-                break;
-        }
-        user = row.user;
-        st = walk->row(walk->context, &row);
-    }
-    if (found)
+    if (st == REC_OK) {
+        (void)sqlite3_bind_pointer(statement, 1, walk, walk_pointer, NULL);
+        st = rec_database_step(walk->db, statement, &stopped, &walk->err);
         (void)sqlite3_reset(statement);
+        (void)sqlite3_clear_bindings(statement);
+    }
+    if (st == REC_OK)
+        st = walk->status;
     if (st != REC_OK)
         give_up(walk->ends);
     return st;

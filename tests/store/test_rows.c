@@ -11,8 +11,8 @@ enum { USERS = 200, ROWS = 4000 };
 
 /* By user: how many rows came at each end, and a checksum of them that knows no order. */
 struct seen {
-    atomic_bool back_began;
-    bool wait; /* the front waits for the back to begin, so that there is one */
+    atomic_bool began[2];
+    bool wait; /* each end waits for the other to begin, so that both have some */
     uint32_t rows[2][USERS];
     uint64_t sum[USERS];
     struct rec_store_row last[2];
@@ -34,17 +34,19 @@ static enum rec_status take(struct seen *seen, int end, const struct rec_store_r
     return seen->calls[end] == seen->fail_at[end] ? REC_CANCELLED : REC_OK;
 }
 
-static enum rec_status at_front(void *context, const struct rec_store_row *row) {
-    struct seen *seen = context;
-    while (seen->wait && !atomic_load(&seen->back_began))
+static enum rec_status meet(struct seen *seen, int end, const struct rec_store_row *row) {
+    atomic_store(&seen->began[end], true);
+    while (seen->wait && !atomic_load(&seen->began[1 - end]))
         (void)sched_yield();
-    return take(seen, 0, row);
+    return take(seen, end, row);
+}
+
+static enum rec_status at_front(void *context, const struct rec_store_row *row) {
+    return meet(context, 0, row);
 }
 
 static enum rec_status at_back(void *context, const struct rec_store_row *row) {
-    struct seen *seen = context;
-    atomic_store(&seen->back_began, true);
-    return take(seen, 1, row);
+    return meet(context, 1, row);
 }
 
 static struct rec_store *with_rows(const struct place *place) {
