@@ -10,8 +10,11 @@
 
 #include "internal.h"
 
-struct type_name {
-    char name[REC_TYPE_BYTES_MAX + 1];
+/* What a type weighs, looked up once a type and not once a row; the two differ for ratings only.
+ * Where the weight is the value, its name. */
+struct type_weight {
+    float liked, disliked;
+    char by_value[REC_TYPE_BYTES_MAX + 1]; /* or "" */
 };
 
 /* One of the two ends at which rows come in; each has its thread. */
@@ -30,7 +33,7 @@ struct loading {
     struct rec_serve *serve;
     struct rec_store_counts counts;
     bool begun;
-    struct type_name *types;
+    struct type_weight *types;
     size_t type_count, type_capacity;
     _Atomic uint64_t taken; /* of the arena, by both ends */
     struct end front, back;
@@ -74,7 +77,12 @@ static enum rec_status on_type(void *context, uint32_t type, const char *name) {
                                         sizeof(*loading->types), loading->err);
     if (st != REC_OK)
         return st;
-    memcpy(loading->types[type].name, name, bytes + 1);
+    const struct rec_weights *weights = loading->serve->weights;
+    struct type_weight *weight = &loading->types[type];
+    weight->liked = rec_weights_of(weights, name, (double)INFINITY);
+    weight->disliked = rec_weights_of(weights, name, (double)-INFINITY);
+    if (rec_weights_by_value(weights, name))
+        memcpy(weight->by_value, name, bytes + 1);
     if (type >= loading->type_count)
         loading->type_count = type + 1;
     return REC_OK;
@@ -133,8 +141,15 @@ static enum rec_status check_row(struct loading *loading, struct end *end,
 }
 
 static struct rec_event event_of(const struct loading *loading, const struct rec_store_row *row) {
-    return rec_record_event(loading->serve->weights, row->item, loading->types[row->type].name,
-                            row->value, row->timestamp);
+    const struct rec_weights *weights = loading->serve->weights;
+    const struct type_weight *type = &loading->types[row->type];
+    if (type->by_value[0] != '\0')
+        return rec_record_event(weights, row->item, type->by_value, row->value, row->timestamp);
+    bool liked = row->value >= weights->rating_min;
+    int64_t time = row->timestamp < 0 ? 0 : row->timestamp;
+    return (struct rec_event){.item = row->item,
+                              .weight = liked ? type->liked : type->disliked,
+                              .time = time < (int64_t)UINT32_MAX ? (uint32_t)time : UINT32_MAX};
 }
 
 static enum rec_status on_row(void *context, const struct rec_store_row *row) {
