@@ -12,7 +12,7 @@ struct rec_csr {
     uint32_t rows, cols;
     uint64_t *offset; /* [rows + 1] */
     uint32_t *column; /* [offset[rows]] */
-    float *value;     /* [offset[rows]] */
+    float *value;     /* [offset[rows]]; NULL: given up by its owner, and not in a transpose */
 };
 
 enum rec_status rec_csr_create(uint32_t rows, uint32_t cols, uint64_t entries, struct rec_csr **out,

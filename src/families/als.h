@@ -26,7 +26,8 @@ struct als_side {
     const float *rows; /* [count x factors] */
     const float *base; /* unobserved rowsᵀ rows + the regularization of a row that has done nothing
                           [factors x factors], lower triangle */
-    const float *factor; /* its Cholesky factor */
+    const float *factor;  /* its Cholesky factor */
+    const float *inverse; /* of base, whole [factors x factors]; NULL: not made */
 };
 
 /* The regularization of a row whose observed confidences add up to this. */
@@ -35,6 +36,9 @@ float rec_als_lambda(const struct als_side *side, float confidence_sum);
 /* Fills base and factor [factors x factors], the side's, from the Gramian of its rows. False when
  * it is far from positive definite: not a Gramian. */
 bool rec_als_base(const struct als_side *side, const float *gramian, float *base, float *factor);
+
+/* Fills inverse [factors x factors] from the side's factor. */
+void rec_als_inverse(const struct als_side *side, float *inverse);
 
 /* One row on its way to A x = b: A = base + ridge I + sum extra q qᵀ, b = sum confidence q. */
 struct als_row {
@@ -54,6 +58,8 @@ void rec_als_row_add(struct als_row *row, uint32_t index, float confidence, floa
 /* b is complete; *L is the factor of A. False when A is not positive definite. ridge: on top of
  * what the regularization of this row asks for. */
 bool rec_als_row_factor(struct als_row *row, float ridge, const float **L);
+/* x [factors] of a row that is factored. */
+void rec_als_row_solve(const struct als_row *row, const float *L, float *x);
 
 /* The ridge to try after `ridge` (first: 0) failed; at most REC_ALS_TRIES in all. */
 enum { REC_ALS_TRIES = 4 };

@@ -21,8 +21,9 @@
 #include "recsysd/families.h"
 
 enum {
-    ROWS_PER_TASK = 16, /* few, because popular rows sit together and cost the most */
-    SLICES_MAX = 16,    /* of a Gramian */
+    INVERSE_ROWS_MIN = 16, /* solves a factor that the inverse of the base is worth */
+    ROWS_PER_TASK = 16,    /* few, because popular rows sit together and cost the most */
+    SLICES_MAX = 16,       /* of a Gramian */
     SLICE_ROWS_MIN = 256,
     SLICES_BYTES_MAX = 64 << 20,
 };
@@ -41,9 +42,12 @@ struct training {
     size_t block; /* 0: exact solves */
     struct als_objective objective;
     struct half users, items;
+    float alike_value;
+    float *alike; /* [longest row] the one confidence that all observed pairs have, and no matrix
+                     keeps; NULL: they differ */
     double pairs; /* sum of all confidences, those of unobserved pairs included */
 
-    float *base, *factor;           /* [factors x factors] of the fixed side */
+    float *base, *factor, *inverse; /* [factors x factors] of the fixed side */
     float *slices;                  /* [slices_max x factors x factors] */
     float *block_rows, *block_base; /* of the fixed side, as in struct als_blocks; NULL: exact */
     float *work;                    /* [threads x work_floats] */
@@ -104,8 +108,7 @@ static bool solve_exactly(const struct step *step, const struct als_done *done, 
             rec_als_row_add(&row, done->index[k], done->confidence[k],
                             done->confidence[k] - fixed->objective.unobserved);
         if (rec_als_row_factor(&row, ridge, &L)) {
-            memcpy(x, b, f * sizeof(float));
-            rec_cholesky_solve(L, f, x);
+            rec_als_row_solve(&row, L, x);
             *loss = (double)row.sum - (double)rec_kernels_dot(b, x, f);
             return true;
         }
@@ -127,7 +130,8 @@ static bool solve_row(const struct step *step, uint32_t row, float *work, double
                       double *norm) {
     const struct rec_csr *csr = step->solved->confidence;
     uint64_t begin = csr->offset[row];
-    const struct als_done done = {csr->column + begin, csr->value + begin,
+    const float *alike = step->t->alike;
+    const struct als_done done = {csr->column + begin, alike != NULL ? alike : csr->value + begin,
                                   (size_t)(csr->offset[row + 1] - begin)};
     size_t f = step->fixed.factors;
     float *x = step->solved->factors + row * f, sum = 0.0f;
@@ -172,13 +176,17 @@ static bool begin_step(struct step *step, const struct half *fixed) {
     uint32_t count = fixed->confidence->rows;
     compute_gramian(t, fixed->factors, count);
     step->fixed = (struct als_side){
-        t->factors, t->objective, count, fixed->factors, t->base, t->factor,
+        t->factors, t->objective, count, fixed->factors, t->base, t->factor, NULL,
     };
     step->blocks = (struct als_blocks){&step->fixed, t->block, t->block_rows, t->block_base};
     if (!rec_als_base(&step->fixed, t->slices, t->base, t->factor))
         return false;
-    if (t->block > 0)
+    if (t->block > 0) {
         rec_als_blocks_fill(&step->blocks, t->block_rows, t->block_base);
+    } else if (step->solved->confidence->rows >= INVERSE_ROWS_MIN * t->factors) {
+        rec_als_inverse(&step->fixed, t->inverse);
+        step->fixed.inverse = t->inverse;
+    }
     return true;
 }
 
@@ -219,6 +227,14 @@ static void init_items(struct training *t) {
     }
 }
 
+/* Which saves half of what both matrices take. */
+static bool are_alike(const float *value, uint64_t count) {
+    uint64_t same = 0;
+    while (same < count && value[same] >= value[0] && value[same] <= value[0])
+        same++;
+    return same == count;
+}
+
 /* Weights become confidences, alpha x weight. */
 static enum rec_status make_confidences(struct training *t, float alpha, struct rec_error *err) {
     enum rec_status st = rec_dataset_matrix(t->data, &t->users.confidence, err);
@@ -238,6 +254,11 @@ static enum rec_status make_confidences(struct training *t, float alpha, struct 
                                  (double)REC_ALS_VALUE_MAX);
         csr->value[k] = confidence;
         t->pairs += (double)confidence;
+    }
+    if (entries > 0 && are_alike(csr->value, entries)) {
+        t->alike_value = csr->value[0];
+        rec_alloc_free(csr->value);
+        csr->value = NULL;
     }
     return rec_csr_transpose(csr, &t->items.confidence, err);
 }
@@ -268,15 +289,21 @@ static enum rec_status make_room(struct training *t, struct rec_error *err) {
     t->users.factors = rec_alloc_array(users, f * sizeof(float));
     t->base = rec_alloc_array(square, sizeof(float));
     t->factor = rec_alloc_array(square, sizeof(float));
+    t->inverse = rec_alloc_array(square, sizeof(float));
     t->slices = rec_alloc_array(t->slices_max, square * sizeof(float));
     t->block_rows = rec_alloc_array(t->block > 0 ? most : 1, f * sizeof(float));
     t->block_base = rec_alloc_array(t->block > 0 ? square : 1, sizeof(float));
     t->work = rec_alloc_array(threads, t->work_floats * sizeof(float));
     t->task_loss = rec_alloc_array(tasks, sizeof(double));
     t->task_norm = rec_alloc_array(tasks, sizeof(double));
-    if (t->users.factors == NULL || t->base == NULL || t->factor == NULL || t->slices == NULL ||
-        t->block_rows == NULL || t->block_base == NULL || t->work == NULL || t->task_loss == NULL ||
-        t->task_norm == NULL)
+    bool keeps_values = t->users.confidence->value != NULL;
+    if (!keeps_values)
+        t->alike = rec_alloc_array(longest, sizeof(float));
+    for (size_t i = 0; t->alike != NULL && i < longest; i++)
+        t->alike[i] = t->alike_value;
+    if ((!keeps_values && t->alike == NULL) || t->users.factors == NULL || t->base == NULL ||
+        t->factor == NULL || t->inverse == NULL || t->slices == NULL || t->block_rows == NULL ||
+        t->block_base == NULL || t->work == NULL || t->task_loss == NULL || t->task_norm == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "als: no memory for %u users x %zu factors", users,
                              f);
     return REC_OK;
@@ -285,9 +312,11 @@ static enum rec_status make_room(struct training *t, struct rec_error *err) {
 static void finish(struct training *t) {
     rec_csr_destroy(&t->users.confidence);
     rec_csr_destroy(&t->items.confidence);
+    rec_alloc_free(t->alike);
     rec_alloc_free(t->users.factors);
     rec_alloc_free(t->base);
     rec_alloc_free(t->factor);
+    rec_alloc_free(t->inverse);
     rec_alloc_free(t->slices);
     rec_alloc_free(t->block_rows);
     rec_alloc_free(t->block_base);
@@ -391,7 +420,7 @@ size_t rec_als_fit_bytes(const struct rec_fit *fit) {
     double users = data->users, items = data->items, most = users > items ? users : items;
     double pairs = (double)count_liked(data), square = f * f;
     double threads = (double)rec_pool_threads(fit->pool);
-    double floats = f * (users + items) + square * (3.0 + (double)slices_max_of((size_t)f));
+    double floats = f * (users + items) + square * (4.0 + (double)slices_max_of((size_t)f));
     if (block > 0)
         floats += f * most + square + threads * (fmin(block, f) * fmin(block, f) + 3.0 * most);
     else

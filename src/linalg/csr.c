@@ -3,23 +3,30 @@
 
 #include "recsysd/linalg.h"
 
-enum rec_status rec_csr_create(uint32_t rows, uint32_t cols, uint64_t entries, struct rec_csr **out,
-                               struct rec_error *err) {
+static enum rec_status create(uint32_t rows, uint32_t cols, uint64_t entries, bool values,
+                              struct rec_csr **out, struct rec_error *err) {
     struct rec_csr *csr = rec_alloc_array(1, sizeof(*csr));
     if (csr != NULL && entries <= SIZE_MAX) {
         csr->rows = rows;
         csr->cols = cols;
         csr->offset = rec_alloc_array((size_t)rows + 1, sizeof(*csr->offset));
         csr->column = rec_alloc_array((size_t)entries, sizeof(*csr->column));
-        csr->value = rec_alloc_array((size_t)entries, sizeof(*csr->value));
+        if (values)
+            csr->value = rec_alloc_array((size_t)entries, sizeof(*csr->value));
     }
-    if (csr == NULL || csr->offset == NULL || csr->column == NULL || csr->value == NULL) {
+    if (csr == NULL || csr->offset == NULL || csr->column == NULL ||
+        (values && csr->value == NULL)) {
         rec_csr_destroy(&csr);
         return rec_error_set(err, REC_NO_MEMORY, "no memory for a %u x %u matrix of %llu entries",
                              rows, cols, (unsigned long long)entries);
     }
     *out = csr;
     return REC_OK;
+}
+
+enum rec_status rec_csr_create(uint32_t rows, uint32_t cols, uint64_t entries, struct rec_csr **out,
+                               struct rec_error *err) {
+    return create(rows, cols, entries, true, out, err);
 }
 
 void rec_csr_destroy(struct rec_csr **csr) {
@@ -41,7 +48,7 @@ enum rec_status rec_csr_transpose(const struct rec_csr *csr, struct rec_csr **ou
                                   struct rec_error *err) {
     struct rec_csr *turned = NULL;
     uint64_t entries = rec_csr_entries(csr);
-    enum rec_status st = rec_csr_create(csr->cols, csr->rows, entries, &turned, err);
+    enum rec_status st = create(csr->cols, csr->rows, entries, csr->value != NULL, &turned, err);
     if (st != REC_OK)
         return st;
 
@@ -58,7 +65,8 @@ enum rec_status rec_csr_transpose(const struct rec_csr *csr, struct rec_csr **ou
         for (uint64_t k = csr->offset[row]; k < csr->offset[row + 1]; k++) {
             uint64_t to = turned->offset[csr->column[k] + (size_t)1]++;
             turned->column[to] = row;
-            turned->value[to] = csr->value[k];
+            if (csr->value != NULL)
+                turned->value[to] = csr->value[k];
         }
     }
     *out = turned;
