@@ -91,7 +91,7 @@ for millions in "$@"; do
         echo "$millions M: synth $seconds s"
     fi
     if has import; then
-        rm -f "$db"*
+        rm -rf "$db" "$db"-* "$db".*
         measure "$recsysd" import --db "$db" --format csv --type order \
             --columns user=user,item=item,timestamp=timestamp "$csv"
         echo "$millions M: import $seconds s, $(bytes "$peak") bytes an interaction; the database has" \
