@@ -136,25 +136,36 @@ void rec_topk_scan(struct rec_topk *top, const float *scores, uint32_t first, ui
 void rec_topk_offer(struct rec_topk *top, uint32_t item, float score);
 void rec_topk_finish(struct rec_topk *top); /* kept[0..count) sorted best first */
 
-/* ---- exact top-K through a coarse scan (scan.c) ---------------------------- */
+/* ---- exact top-K through a coarse scan (scan.c, scan_topk.c) ---------------- */
+
+enum { REC_SCAN_QUERIES = 16 }; /* asked together in one pass */
 
 /* Rows in 8 bits beside the floats they stand for, with what bounds their error: most rows are
  * ruled out without a look at their floats. */
 struct rec_scan;
 
 /* shapes: rows [items x n], row-major, borrowed: it must outlive the scan.
- * cost:   n + 16 bytes an item, rounded up to whole 64 items and 4 dimensions */
+ * cost:   n + 8 bytes an item, rounded up to whole 64 items and 4 dimensions */
 enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, struct rec_scan **out,
                                 struct rec_error *err);
 void rec_scan_destroy(struct rec_scan **scan);
 
-/* Offers items 0 .. items-1 (at most the scan's) with scores row . query; mask as in
- * rec_topk_scan. What is kept is, item by item and bit by bit, what rec_kernels_rows_dot over all
- * rows and rec_topk_scan would keep. query [n], finite.
- * threads: any; allocates nothing, 8 KiB of stack
- * cost:    for 3,883 trained rows of 64 and k = 10 a fifth of the exact scan's, for k = 100 half of
- *          it; what the mask leaves, where that is less than an eighth */
-void rec_scan_topk(const struct rec_scan *scan, const float *query, uint32_t items,
-                   const uint64_t *mask, struct rec_topk *top);
+/* Offers items 0 .. items-1 (at most the scan's) with scores row . query to top; mask as in
+ * rec_topk_scan. query [n], finite. */
+struct rec_scan_query {
+    const float *query;
+    uint32_t items;
+    const uint64_t *mask;
+    struct rec_topk *top;
+};
+
+/* What is kept is, item by item and bit by bit, what rec_kernels_rows_dot over all rows and
+ * rec_topk_scan would keep.
+ * threads: any; allocates nothing, 16 KiB of stack
+ * cost:    docs/PERFORMANCE.md; what the mask leaves, where that is less than an eighth */
+void rec_scan_topk(const struct rec_scan *scan, const struct rec_scan_query *query);
+/* The same for each of them, up to REC_SCAN_QUERIES in one pass over the rows; 80 KiB of stack. */
+void rec_scan_topk_batch(const struct rec_scan *scan, const struct rec_scan_query *queries,
+                         size_t count);
 
 #endif

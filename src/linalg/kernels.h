@@ -5,14 +5,17 @@
 
 #include "recsysd/linalg.h"
 
-/* One query of a coarse scan (scan.c, which says what the numbers bound). */
+/* One query of a coarse scan (scan_topk.c, which says what the numbers bound). */
 struct scan_query {
     const int8_t *code; /* [4 quads] */
     size_t quads;
     int32_t start; /* -128 x the sum of code: takes the items' offset out */
-    float scale, per_error, per_norm, tiny;
+    float scale, per_error, per_norm;
 };
-enum { SCAN_WORD = 64 }; /* items worked on together: those of one word of the mask */
+enum {
+    SCAN_WORD = 64, /* items worked on together */
+    SCAN_QUERIES = REC_SCAN_QUERIES,
+};
 
 struct kernels {
     const char *name;
@@ -36,12 +39,20 @@ struct kernels {
      * items [quads][SCAN_WORD][4]; quads <= 1024, so nothing overflows. */
     void (*coarse)(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]);
 
-    /* With c = sums[i] scale[i] query->scale and r = per_error error[i] + per_norm norm[i] + tiny:
-     * upper[i] = c + r and lower[i] = max(lower[i], c - r) where bit i of open is set; upper[i] is
-     * -infinity elsewhere. parts: scale, error, norm [3][SCAN_WORD] */
-    void (*bounds)(const int32_t sums[SCAN_WORD], const float *parts,
-                   const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
-                   float lower[SCAN_WORD]);
+    /* With c = sums[i] (scale[i] query_scale): upper[i] = c + off and lower[i] = max(lower[i], c -
+     * off) where bit i of open is set; upper[i] is -infinity elsewhere. scale [SCAN_WORD] */
+    void (*bounds)(const int32_t sums[SCAN_WORD], const float *scale, float query_scale, float off,
+                   uint64_t open, float upper[SCAN_WORD], float lower[SCAN_WORD]);
+
+    /* Both for up to SCAN_QUERIES queries of as many quads, with nothing written but the verdict:
+     * bit i of found[u]: sums[i] of queries[u], times (scale[i] queries[u]->scale), is >= bar[u].
+     * The same bits in every variant. */
+    void (*reach)(const uint8_t *items, const float *scale, const struct scan_query *const *queries,
+                  const float *bar, size_t count, uint64_t *found);
+
+    /* Bit i: items[i] is below limit and set in the mask; other items are not looked up.
+     * items [SCAN_WORD], limit > 0 */
+    uint64_t (*marked)(const uint32_t *items, uint32_t limit, const uint64_t *mask);
 
     float (*largest)(const float *x, size_t n);
     float (*exps)(float *x, size_t n, float shift);

@@ -154,6 +154,24 @@ KERNEL static void coarse(const uint8_t *items, const struct scan_query *query,
     coarse_half(items + SCAN_WORD * 2, query, sums + SCAN_WORD / 2);
 }
 
+/* Items past the limit are not looked up. */
+KERNEL static uint64_t marked(const uint32_t *items, uint32_t limit, const uint64_t *mask) {
+    const __m256i last = _mm256_set1_epi32((int)(limit - 1));
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SCAN_WORD && limit > 0; i += LANES) {
+        __m256i item = _mm256_loadu_si256((const __m256i *)(const void *)(items + i));
+        __m256i known = _mm256_cmpeq_epi32(_mm256_min_epu32(item, last), item);
+        __m256i word =
+            _mm256_mask_i32gather_epi32(_mm256_setzero_si256(), (const int *)(const void *)mask,
+                                        _mm256_srli_epi32(item, 5), known, 4);
+        __m256i wanted = _mm256_and_si256(item, _mm256_set1_epi32(31));
+        __m256i high = _mm256_slli_epi32(_mm256_srlv_epi32(word, wanted), 31);
+        uint32_t found = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(high));
+        bits |= (uint64_t)found << i;
+    }
+    return bits;
+}
+
 #include "kernels_simd.h"
 #include "kernels_smooth.h"
 
@@ -169,6 +187,8 @@ const struct kernels rec_kernels_avx2 = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .reach = reach_each,
+    .marked = marked,
     .largest = largest,
     .exps = exps,
     .logistic = logistic,

@@ -7,7 +7,8 @@
 #include "kernels.h"
 
 #define KERNEL __attribute__((target("avx512f,fma")))
-enum { LANES = 16, TILE_ROWS = 8, TILE_VECS = 3 };
+#define VNNI   __attribute__((target("avx512f,avx512vnni,fma")))
+enum { LANES = 16, TILE_ROWS = 8, TILE_VECS = 3, PARTS = SCAN_WORD / LANES, TILE_QUERIES = 4 };
 typedef __m512 vec;
 
 KERNEL static inline vec vec_zero(void) {
@@ -124,9 +125,8 @@ KERNEL static uint64_t above(const float *scores, size_t count, float bar, bool 
 
 /* vpdpbusd: four unsigned bytes of each of 16 items times the query's four signed ones, added to
  * 32 bits without saturation. */
-__attribute__((target("avx512f,avx512vnni"))) static void
-coarse_vnni(const uint8_t *items, const struct scan_query *query, int32_t sums[SCAN_WORD]) {
-    enum { PARTS = SCAN_WORD / 16 };
+VNNI static void coarse_vnni(const uint8_t *items, const struct scan_query *query,
+                             int32_t sums[SCAN_WORD]) {
     __m512i sum[PARTS];
     for (size_t p = 0; p < PARTS; p++)
         sum[p] = _mm512_set1_epi32(query->start);
@@ -150,8 +150,92 @@ static void coarse(const uint8_t *items, const struct scan_query *query, int32_t
         rec_kernels_avx2.coarse(items, query, sums);
 }
 
+/* Items past the limit are not looked up. */
+KERNEL static uint64_t marked(const uint32_t *items, uint32_t limit, const uint64_t *mask) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SCAN_WORD; i += LANES) {
+        __m512i item = _mm512_loadu_si512(items + i);
+        __mmask16 known = _mm512_cmplt_epu32_mask(item, _mm512_set1_epi32((int)limit));
+        __m512i word = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), known,
+                                                   _mm512_srli_epi32(item, 5), mask, 4);
+        __m512i wanted = _mm512_and_si512(item, _mm512_set1_epi32(31));
+        __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), wanted);
+        bits |= (uint64_t)_mm512_test_epi32_mask(word, bit) << i;
+    }
+    return bits;
+}
+
 #include "kernels_simd.h"
 #include "kernels_smooth.h"
+
+VNNI static inline __attribute__((always_inline)) uint64_t
+reached(const __m512i sum[PARTS], const float *scale, float query_scale, float bar) {
+    uint64_t bits = 0;
+    for (size_t p = 0; p < PARTS; p++) {
+        __m512 by = _mm512_mul_ps(_mm512_loadu_ps(scale + p * LANES), _mm512_set1_ps(query_scale));
+        __m512 near = _mm512_mul_ps(_mm512_cvtepi32_ps(sum[p]), by);
+        __mmask16 over = _mm512_cmp_ps_mask(near, _mm512_set1_ps(bar), _CMP_GE_OQ);
+        bits |= (uint64_t)over << (p * LANES);
+    }
+    return bits;
+}
+
+/* Some queries, a constant at every call: their sums stay in registers, and each of the items'
+ * vectors is loaded once for all of them. The word after the next is fetched meanwhile, for the
+ * processor does not look ahead beyond the end of a page; past the end it fetches nothing. */
+VNNI static inline __attribute__((always_inline)) void
+reach_tile(const uint8_t *items, const float *scale, const struct scan_query *const *queries,
+           const float *bar, size_t count, bool fetch, uint64_t *found) {
+    const size_t quads = queries[0]->quads, word_bytes = quads * SCAN_WORD * 4;
+    __m512i sum[TILE_QUERIES][PARTS];
+    for (size_t u = 0; u < count; u++)
+        for (size_t p = 0; p < PARTS; p++)
+            sum[u][p] = _mm512_set1_epi32(queries[u]->start);
+    for (size_t q = 0; q < quads; q++) {
+        __m512i item[PARTS];
+        for (size_t p = 0; p < PARTS; p++) {
+            const uint8_t *at = items + (q * PARTS + p) * sizeof(__m512i);
+            item[p] = _mm512_loadu_si512(at);
+            if (fetch)
+                _mm_prefetch((const char *)((uintptr_t)at + 2 * word_bytes), _MM_HINT_T0);
+        }
+        for (size_t u = 0; u < count; u++) {
+            int32_t four;
+            memcpy(&four, queries[u]->code + q * 4, sizeof(four));
+            for (size_t p = 0; p < PARTS; p++)
+                sum[u][p] = _mm512_dpbusd_epi32(sum[u][p], item[p], _mm512_set1_epi32(four));
+        }
+    }
+    for (size_t u = 0; u < count; u++)
+        found[u] = reached(sum[u], scale, queries[u]->scale, bar[u]);
+}
+
+VNNI static void reach_vnni(const uint8_t *items, const float *scale,
+                            const struct scan_query *const *queries, const float *bar, size_t count,
+                            uint64_t *found) {
+    for (size_t u = 0; u < count; u += TILE_QUERIES)
+        switch (count - u) {
+        case 1:
+            reach_tile(items, scale, queries + u, bar + u, 1, u == 0, found + u);
+            break;
+        case 2:
+            reach_tile(items, scale, queries + u, bar + u, 2, u == 0, found + u);
+            break;
+        case 3:
+            reach_tile(items, scale, queries + u, bar + u, 3, u == 0, found + u);
+            break;
+        default:
+            reach_tile(items, scale, queries + u, bar + u, TILE_QUERIES, u == 0, found + u);
+        }
+}
+
+static void reach(const uint8_t *items, const float *scale, const struct scan_query *const *queries,
+                  const float *bar, size_t count, uint64_t *found) {
+    if (__builtin_cpu_supports("avx512vnni"))
+        reach_vnni(items, scale, queries, bar, count, found);
+    else
+        reach_each(items, scale, queries, bar, count, found);
+}
 
 const struct kernels rec_kernels_avx512 = {
     .name = "avx512",
@@ -165,6 +249,8 @@ const struct kernels rec_kernels_avx512 = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .reach = reach,
+    .marked = marked,
     .largest = largest,
     .exps = exps,
     .logistic = logistic,

@@ -126,6 +126,15 @@ static void coarse(const uint8_t *items, const struct scan_query *query, int32_t
     }
 }
 
+static uint64_t marked(const uint32_t *items, uint32_t limit, const uint64_t *mask) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SCAN_WORD; i++) {
+        uint32_t item = items[i] < limit ? items[i] : 0; /* a look for nothing beats a jump */
+        bits |= (mask[item / 64] >> item % 64 & (items[i] < limit)) << i;
+    }
+    return bits;
+}
+
 #include "kernels_simd.h"
 #include "kernels_smooth.h"
 
@@ -141,6 +150,8 @@ const struct kernels rec_kernels_portable = {
     .above = above,
     .coarse = coarse,
     .bounds = bounds,
+    .reach = reach_each,
+    .marked = marked,
     .largest = largest,
     .exps = exps,
     .logistic = logistic,

@@ -102,19 +102,37 @@ static void ref_coarse(const uint8_t *items, const struct scan_query *query,
     }
 }
 
-static void ref_bounds(const int32_t sums[SCAN_WORD], const float *parts,
-                       const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
-                       float lower[SCAN_WORD]) {
-    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
+static void ref_bounds(const int32_t sums[SCAN_WORD], const float *scale, float query_scale,
+                       float off, uint64_t open, float upper[SCAN_WORD], float lower[SCAN_WORD]) {
     for (size_t i = 0; i < SCAN_WORD; i++) {
         upper[i] = -INFINITY;
         if ((open >> i & 1) == 0)
             continue;
-        float near = (float)sums[i] * (scale[i] * query->scale);
-        float off = query->per_error * error[i] + query->per_norm * norm[i] + query->tiny;
+        float near = (float)sums[i] * (scale[i] * query_scale);
         upper[i] = near + off;
         lower[i] = near - off > lower[i] ? near - off : lower[i];
     }
+}
+
+static void ref_reach(const uint8_t *items, const float *scale,
+                      const struct scan_query *const *queries, const float *bar, size_t count,
+                      uint64_t *found) {
+    for (size_t u = 0; u < count; u++) {
+        int32_t sums[SCAN_WORD];
+        ref_coarse(items, queries[u], sums);
+        found[u] = 0;
+        for (size_t i = 0; i < SCAN_WORD; i++)
+            if ((float)sums[i] * (scale[i] * queries[u]->scale) >= bar[u])
+                found[u] |= (uint64_t)1 << i;
+    }
+}
+
+static uint64_t ref_marked(const uint32_t *items, uint32_t limit, const uint64_t *mask) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < SCAN_WORD; i++)
+        if (items[i] < limit && (mask[items[i] / 64] >> items[i] % 64 & 1) != 0)
+            bits |= (uint64_t)1 << i;
+    return bits;
 }
 
 static float ref_largest(const float *x, size_t n) {
@@ -181,6 +199,8 @@ const struct kernels rec_kernels_ref = {
     .above = ref_above,
     .coarse = ref_coarse,
     .bounds = ref_bounds,
+    .reach = ref_reach,
+    .marked = ref_marked,
     .largest = ref_largest,
     .exps = ref_exps,
     .logistic = ref_logistic,

@@ -139,19 +139,30 @@ KERNEL static void pull(const struct rec_kernels_pair *pair, float *x, float *pr
 
 /* ---- coarse scan ---------------------------------------------------------- */
 
-KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *parts,
-                          const struct scan_query *query, uint64_t open, float upper[SCAN_WORD],
+KERNEL static void bounds(const int32_t sums[SCAN_WORD], const float *scale, float query_scale,
+                          float off, uint64_t open, float upper[SCAN_WORD],
                           float lower[SCAN_WORD]) {
-    const float *scale = parts, *error = scale + SCAN_WORD, *norm = error + SCAN_WORD;
-    const vec query_scale = vec_set1(query->scale), per_error = vec_set1(query->per_error);
-    const vec per_norm = vec_set1(query->per_norm), tiny = vec_set1(query->tiny);
+    const vec by = vec_set1(query_scale), offs = vec_set1(off);
     for (size_t i = 0; i < SCAN_WORD; i += LANES) {
-        vec near = vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), query_scale));
-        vec off = vec_fma(per_norm, vec_load(norm + i), tiny);
-        off = vec_fma(per_error, vec_load(error + i), off);
-        vec_store(upper + i, vec_open(vec_add(near, off), open >> i));
-        vec low = vec_open(vec_sub(near, off), open >> i);
+        vec near = vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), by));
+        vec_store(upper + i, vec_open(vec_add(near, offs), open >> i));
+        vec low = vec_open(vec_sub(near, offs), open >> i);
         vec_store(lower + i, vec_max(low, vec_load(lower + i)));
+    }
+}
+
+/* One query after the other. */
+KERNEL static void reach_each(const uint8_t *items, const float *scale,
+                              const struct scan_query *const *queries, const float *bar,
+                              size_t count, uint64_t *found) {
+    for (size_t u = 0; u < count; u++) {
+        const vec by = vec_set1(queries[u]->scale);
+        int32_t sums[SCAN_WORD];
+        float near[SCAN_WORD];
+        coarse(items, queries[u], sums);
+        for (size_t i = 0; i < SCAN_WORD; i += LANES)
+            vec_store(near + i, vec_mul(vec_of_ints(sums + i), vec_mul(vec_load(scale + i), by)));
+        found[u] = above(near, SCAN_WORD, bar[u], true);
     }
 }
 

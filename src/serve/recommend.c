@@ -212,7 +212,10 @@ static void scan(struct call *call, const struct rec_model *model, uint32_t item
     struct rec_topk top;
     rec_topk_init(&top, scratch->kept, call->query->k);
     if (model != NULL && model->scan != NULL)
-        rec_scan_topk(model->scan, scratch->query, items, scratch->mask, &top);
+        rec_scan_topk(model->scan, &(struct rec_scan_query){.query = scratch->query,
+                                                            .items = items,
+                                                            .mask = scratch->mask,
+                                                            .top = &top});
     else
         scan_blocks(call, model, items, &top);
     rec_topk_finish(&top);

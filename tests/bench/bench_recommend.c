@@ -93,7 +93,7 @@ static void rank(const struct rec_model *model, const float *query, bool coarse,
                  struct rec_topk *top) {
     static float scores[BLOCK];
     if (coarse) {
-        rec_scan_topk(model->scan, query, model->items, NULL, top);
+        rec_scan_topk(model->scan, &(struct rec_scan_query){query, model->items, NULL, top});
     } else {
         model->family->score(model, query, 1, 0, model->items, scores);
         rec_topk_scan(top, scores, 0, model->items, NULL);

@@ -226,7 +226,7 @@ static void test_vectors(void **state) {
             rec_topk_scan(&top, scores, 0, items, NULL);
             rec_topk_finish(&top);
             rec_topk_init(&top, kept, K);
-            rec_scan_topk(model->scan, query, items, NULL, &top);
+            rec_scan_topk(model->scan, &(struct rec_scan_query){query, items, NULL, &top});
             rec_topk_finish(&top);
             CHECK_ROW(top.count == K && memcmp(kept, want, sizeof(want)) == 0, family->name);
         }

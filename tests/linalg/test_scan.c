@@ -130,7 +130,7 @@ static void check_list(const struct world *world, uint32_t items, const uint64_t
     rec_topk_finish(&want);
 
     rec_topk_init(&got, kept, k);
-    rec_scan_topk(world->scan, world->query, items, mask, &got);
+    rec_scan_topk(world->scan, &(struct rec_scan_query){world->query, items, mask, &got});
     rec_topk_finish(&got);
     CHECK_ROW(got.count == want.count, world->name);
     CHECK_ROW(memcmp(kept, expected, got.count * sizeof(*kept)) == 0, world->name);
@@ -146,6 +146,65 @@ static void fill_mask(uint64_t mask[MASK_WORDS], uint32_t one_in) {
     for (uint32_t i = 0; i < MANY; i++)
         if (one_in == 0 ? i / 64 % 5 == 2 : rec_rng_below(&rng, one_in) == 0)
             mask[i / 64] |= (uint64_t)1 << i % 64;
+}
+
+/* Several queries together, as many as `count`: some twice, some of other lengths, each with a
+ * mask, a limit and a k of its own. */
+static void check_batch(const struct world *world, size_t count) {
+    enum { QUERIES_MAX = 35, K_MAX = 300 };
+    static const size_t ks[] = {10, 1, K_MAX, 0, 33};
+    static const uint32_t densities[] = {1, 2, 0, 30, 1000};
+    static struct rec_ranked kept[QUERIES_MAX][K_MAX], expected[K_MAX];
+    static uint64_t masks[COUNT(densities)][MASK_WORDS];
+    struct rec_scan_query queries[QUERIES_MAX];
+    struct rec_topk tops[QUERIES_MAX];
+    float *asked = floats(count * world->n);
+    struct rec_rng rng;
+    rec_rng_init(&rng, count, 4);
+    for (size_t d = 0; d < COUNT(densities); d++)
+        fill_mask(masks[d], densities[d]);
+    for (size_t u = 0; u < count; u++) {
+        float length = expf(3.0f * rec_rng_normal(&rng));
+        for (size_t i = 0; i < world->n; i++)
+            asked[u * world->n + i] = u % 7 == 3 ? 0.0f : length * rec_rng_normal(&rng);
+        if (u % 3 == 1)
+            memcpy(asked + u * world->n, world->query, world->n * sizeof(float));
+        rec_topk_init(&tops[u], kept[u], ks[u % COUNT(ks)]);
+        queries[u] = (struct rec_scan_query){
+            asked + u * world->n, u % 4 == 3 ? world->items / 2 : world->items,
+            u % 6 == 5 ? NULL : masks[u % COUNT(densities)], &tops[u]};
+    }
+    rec_scan_topk_batch(world->scan, queries, count);
+    for (size_t u = 0; u < count; u++) {
+        struct rec_topk want;
+        rec_kernels_rows_dot(world->rows, queries[u].items, world->n, queries[u].query,
+                             world->scores);
+        rec_topk_init(&want, expected, ks[u % COUNT(ks)]);
+        rec_topk_scan(&want, world->scores, 0, queries[u].items, queries[u].mask);
+        rec_topk_finish(&want);
+        rec_topk_finish(&tops[u]);
+        CHECK_ROW(tops[u].count == want.count, world->name);
+        CHECK_ROW(memcmp(kept[u], expected, want.count * sizeof(expected[0])) == 0, world->name);
+    }
+    rec_alloc_free(asked);
+}
+
+static void check_batches(void) {
+    static const size_t counts[] = {0, 1, 2, 5, 16, 17, 35};
+    for (size_t p = 0; p < COUNT(patterns); p++)
+        for (size_t c = 0; c < COUNT(counts); c++) {
+            struct world world;
+            world_init(&world, p, c % 2 == 0 ? ITEMS : MANY, c == 4 ? 61 : 32);
+            check_batch(&world, counts[c]);
+            world_finish(&world);
+        }
+    static const size_t longest[] = {4096, 4097};
+    for (size_t i = 0; i < COUNT(longest); i++) {
+        struct world world;
+        world_init(&world, RANDOM, 300, longest[i]);
+        check_batch(&world, 16);
+        world_finish(&world);
+    }
 }
 
 static void check_masks(const struct world *world, uint32_t items, size_t k) {
@@ -219,11 +278,32 @@ static void check_many(void) {
         rec_topk_init(&top, kept, 3);
         rec_topk_offer(&top, MANY + 1, FLT_MAX);
         rec_topk_offer(&top, MANY + 2, NAN);
-        rec_scan_topk(world.scan, world.query, MANY, NULL, &top);
+        rec_scan_topk(world.scan, &(struct rec_scan_query){world.query, MANY, NULL, &top});
         rec_topk_finish(&top);
         assert_true(top.count == 3 && kept[0].item == MANY + 1 && kept[1].score <= kept[0].score);
         world_finish(&world);
     }
+}
+
+/* Few items may enter, but so many that they are gone through by length: 9,001 of 100,000. */
+static void check_walk(void) {
+    enum { HORDE = 100000, N = 8, K = 12 };
+    static const size_t some[] = {RANDOM, CLUSTERED, GROWING, ALL_EQUAL, ONE_HUGE, ALL_ZERO};
+    uint64_t *mask = rec_alloc_array(HORDE / 64 + 1, sizeof(*mask));
+    assert_non_null(mask);
+    for (uint32_t i = 0; i < HORDE; i += 11)
+        mask[i / 64] |= (uint64_t)1 << i % 64;
+    for (size_t p = 0; p < COUNT(some); p++) {
+        struct world world;
+        world_init(&world, some[p], HORDE, N);
+        check_list(&world, HORDE, mask, K);
+        check_list(&world, HORDE - 33, mask, HORDE);
+        for (size_t i = 0; i < N; i++)
+            world.query[i] *= 1e30f; /* overflows: has no copy */
+        check_list(&world, HORDE, mask, K);
+        world_finish(&world);
+    }
+    rec_alloc_free(mask);
 }
 
 /* Only the rows' errors count: the query's codes are exact, and the one dimension that sets the
@@ -275,6 +355,8 @@ static void test_lists(void **state) {
     for_each_variant(check_patterns);
     for_each_variant(check_lengths);
     for_each_variant(check_many);
+    for_each_variant(check_batches);
+    for_each_variant(check_walk);
 }
 
 /* ---- the kernels ------------------------------------------------------------------------- */
@@ -307,26 +389,24 @@ static void check_coarse(void) {
     check_coarse_quads(&rng, 1024, true);
 }
 
-/* Five operations, each off by at most FLT_EPSILON / 2 of the largest term. */
+/* Three operations, each off by at most FLT_EPSILON / 2 of the largest term. */
 static void check_bounds(void) {
     struct rec_rng rng;
     rec_rng_init(&rng, 8, 0);
     for (int round = 0; round < 50; round++) {
         int32_t sums[SCAN_WORD];
-        float parts[3 * SCAN_WORD], best[SCAN_WORD], want_best[SCAN_WORD];
+        float scale[SCAN_WORD], best[SCAN_WORD], want_best[SCAN_WORD];
         float upper[SCAN_WORD], want[SCAN_WORD];
         uint64_t open = round == 0 ? UINT64_MAX : rec_rng_u64(&rng);
-        struct scan_query query = {.scale = 0.01f, .per_error = 2, .per_norm = 0.1f, .tiny = 1e-9f};
         for (size_t i = 0; i < SCAN_WORD; i++) {
             sums[i] = (int32_t)rec_rng_below(&rng, 200001) - 100000;
             best[i] = want_best[i] = 100.0f * rec_rng_normal(&rng);
+            scale[i] = rec_rng_uniform(&rng);
         }
-        for (size_t i = 0; i < 3 * SCAN_WORD; i++)
-            parts[i] = rec_rng_uniform(&rng);
-        rec_kernels_ref.bounds(sums, parts, &query, open, want, want_best);
-        rec_kernels_chosen()->bounds(sums, parts, &query, open, upper, best);
+        rec_kernels_ref.bounds(sums, scale, 0.01f, 3.0f, open, want, want_best);
+        rec_kernels_chosen()->bounds(sums, scale, 0.01f, 3.0f, open, upper, best);
         for (size_t i = 0; i < SCAN_WORD; i++) {
-            double off = 5 * FLT_EPSILON * (fabs((double)sums[i]) * 0.01 + 3);
+            double off = 4 * FLT_EPSILON * (fabs((double)sums[i]) * 0.01 + 3);
             bool closed = (open >> i & 1) == 0;
             assert_true(closed ? isinf(upper[i]) && upper[i] < 0.0f
                                : fabs((double)(upper[i] - want[i])) <= off);
@@ -335,10 +415,78 @@ static void check_bounds(void) {
     }
 }
 
+/* Verdicts, bit for bit, of any number of queries; bars that some items meet exactly, and that all
+ * or none do. */
+static void check_reach_of(struct rec_rng *rng, size_t quads, size_t count) {
+    uint8_t *items = rec_alloc_array(quads, 4 * (size_t)SCAN_WORD); /* exact size, for ASan */
+    int8_t *codes = rec_alloc_array(count, quads * 4);
+    assert_true(items != NULL && codes != NULL);
+    struct scan_query query[SCAN_QUERIES];
+    const struct scan_query *queries[SCAN_QUERIES];
+    float scale[SCAN_WORD], bar[SCAN_QUERIES];
+    uint64_t want[SCAN_QUERIES], got[SCAN_QUERIES + 1];
+    got[count] = 0xabcd;
+    for (size_t i = 0; i < quads * 4 * SCAN_WORD; i++)
+        items[i] = (uint8_t)rec_rng_below(rng, 256);
+    for (size_t i = 0; i < count * quads * 4; i++)
+        codes[i] = (int8_t)((int)rec_rng_below(rng, 255) - 127);
+    for (size_t i = 0; i < SCAN_WORD; i++)
+        scale[i] = rec_rng_uniform(rng);
+    for (size_t u = 0; u < count; u++) {
+        int32_t sums[SCAN_WORD];
+        size_t at = rec_rng_below(rng, SCAN_WORD);
+        query[u] = (struct scan_query){.code = codes + u * quads * 4,
+                                       .quads = quads,
+                                       .start = (int32_t)rec_rng_below(rng, 20001) - 10000,
+                                       .scale = rec_rng_uniform(rng)};
+        queries[u] = &query[u];
+        rec_kernels_ref.coarse(items, &query[u], sums);
+        bar[u] = u % 5 == 3   ? -INFINITY
+                 : u % 5 == 4 ? FLT_MAX
+                              : (float)sums[at] * (scale[at] * query[u].scale);
+    }
+    rec_kernels_ref.reach(items, scale, queries, bar, count, want);
+    rec_kernels_chosen()->reach(items, scale, queries, bar, count, got);
+    assert_memory_equal(got, want, count * sizeof(want[0]));
+    assert_true(got[count] == 0xabcd);
+    rec_alloc_free(items);
+    rec_alloc_free(codes);
+}
+
+static void check_reach(void) {
+    struct rec_rng rng;
+    rec_rng_init(&rng, 10, 0);
+    for (size_t count = 1; count <= SCAN_QUERIES; count++)
+        for (size_t quads = 1; quads <= 33; quads += 4)
+            check_reach_of(&rng, quads, count);
+    check_reach_of(&rng, 1024, 5);
+}
+
+static void check_marked(void) {
+    struct rec_rng rng;
+    rec_rng_init(&rng, 12, 0);
+    for (int round = 0; round < 200; round++) {
+        uint32_t limit = 1 + rec_rng_below(&rng, 1000), items[SCAN_WORD];
+        size_t words = (limit + 63) / 64; /* exact size, for ASan */
+        uint64_t *mask = rec_alloc_array(words, sizeof(*mask));
+        assert_non_null(mask);
+        for (size_t i = 0; i < words; i++)
+            mask[i] = rec_rng_u64(&rng);
+        for (size_t i = 0; i < SCAN_WORD; i++)
+            items[i] = rec_rng_below(&rng, 9) == 0 ? UINT32_MAX - rec_rng_below(&rng, 2)
+                                                   : rec_rng_below(&rng, limit + 2);
+        assert_true(rec_kernels_chosen()->marked(items, limit, mask) ==
+                    rec_kernels_ref.marked(items, limit, mask));
+        rec_alloc_free(mask);
+    }
+}
+
 static void test_kernels(void **state) {
     (void)state;
     for_each_variant(check_coarse);
     for_each_variant(check_bounds);
+    for_each_variant(check_reach);
+    for_each_variant(check_marked);
 }
 
 /* ---- memory -----------------------------------------------------------------------------------
@@ -356,7 +504,7 @@ static void test_no_memory(void **state) {
         rec_alloc_fail_at(-1);
         if (st == REC_OK)
             break;
-        assert_true(st == REC_NO_MEMORY && scan == NULL && fail < 5);
+        assert_true(st == REC_NO_MEMORY && scan == NULL && fail < 7);
         assert_non_null(strstr(err.text, "3 x 2"));
         assert_int_equal(rec_alloc_live(), alive);
     }
