@@ -17,6 +17,7 @@ struct rec_serve_options {
     const struct rec_weights *weights; /* borrowed */
     size_t workers;                    /* threads that will ask, each with its own scratch */
     size_t query_cache_bytes;          /* 0: no cache */
+    size_t scorers; /* threads that score lists which wait, up to workers; 0: no list waits */
 };
 /* Reads the whole store into memory. */
 enum rec_status rec_serve_create(const struct rec_serve_options *options, struct rec_serve **out,
@@ -69,6 +70,25 @@ struct rec_recommended {
 enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
                                   const struct rec_recommend_query *query,
                                   struct rec_recommended *out, struct rec_error *err);
+
+/* Called with a list that had to wait, on a scorer's thread. The arrays of list are good until it
+ * returns; query is a copy of what was asked. */
+typedef void (*rec_recommend_fn)(void *owner, void *context,
+                                 const struct rec_recommend_query *query,
+                                 const struct rec_recommended *list);
+struct rec_recommend_later {
+    rec_recommend_fn done;
+    void *owner, *context; /* what it is called with */
+};
+
+/* As rec_recommend_run; but where scoring takes long and others are at it, the list may wait to be
+ * scored together with theirs. Then *waits is true, *out is untouched, and done is called once,
+ * with the same list, maybe before this returns; what the query points to must live until then.
+ * errors: as rec_recommend_run, before any waiting; a list that waits comes */
+enum rec_status rec_recommend_start(struct rec_serve *serve, size_t worker,
+                                    const struct rec_recommend_query *query,
+                                    const struct rec_recommend_later *later, bool *waits,
+                                    struct rec_recommended *out, struct rec_error *err);
 
 /* What an ETag of this user's personal list is made of, without making the list: while the three
  * stay the same, so does the list (not so a list of live popularity: serial 0). catalogue_version

@@ -121,14 +121,34 @@ static enum rec_status read_query(const struct rec_http_exchange *exchange,
     return st;
 }
 
+static enum rec_status answer_one(struct rec_api *api, struct rec_http_exchange *exchange,
+                                  const char *user_id, const struct rec_recommended *list,
+                                  struct rec_error *err) {
+    struct rec_answer answer;
+    rec_answer_init(&answer, exchange);
+    write_list(api, &answer, user_id, list);
+    if (!list->personal)
+        exchange->etag[0] = '\0';
+    return rec_answer_end(&answer, err);
+}
+
+/* A list that waited for others, on the thread that scored it. */
+static void waited(void *owner, void *context, const struct rec_recommend_query *query,
+                   const struct rec_recommended *list) {
+    struct rec_http_exchange *exchange = context;
+    struct rec_error err = {0};
+    enum rec_status st = answer_one(owner, exchange, query->user_id, list, &err);
+    rec_problem_answer(exchange, st, &err);
+    rec_http_finish(exchange);
+}
+
 /* The tag is made of the versions before the list is: should something change in between, the tag
  * is one that nothing will ever match again. Popular lists follow everybody's interactions, which
  * have no version: they carry none. */
 static enum rec_status recommend_get(struct rec_api *api, struct rec_http_exchange *exchange,
-                                     struct rec_error *err) {
+                                     bool *waits, struct rec_error *err) {
     struct rec_recommend_query query = {.k = REC_K_DEFAULT};
     struct rec_recommended list;
-    struct rec_answer answer;
     uint64_t serial = 0, history = 0, catalogue = 0;
     char etag[64];
     enum rec_status st = read_query(exchange, &query, err);
@@ -140,21 +160,22 @@ static enum rec_status recommend_get(struct rec_api *api, struct rec_http_exchan
     if (serial != 0 && history != 0 && rec_conditional_unchanged(exchange, etag))
         return REC_OK;
 
-    st = rec_recommend_run(api->serve, exchange->worker, &query, &list, err);
-    if (st != REC_OK)
-        return st;
-    rec_answer_init(&answer, exchange);
-    write_list(api, &answer, query.user_id, &list);
-    if (list.personal && serial != 0 && history != 0)
-        memcpy(exchange->etag, etag, sizeof(etag));
-    return rec_answer_end(&answer, err);
+    const struct rec_recommend_later later = {waited, api, exchange};
+    if (serial != 0 && history != 0)
+        memcpy(exchange->etag, etag, sizeof(etag)); /* now: a list that waits may be there soon */
+    st = rec_recommend_start(api->serve, exchange->worker, &query, &later, waits, &list, err);
+    if (st == REC_OK && !*waits)
+        st = answer_one(api, exchange, query.user_id, &list, err);
+    return st;
 }
 
 REC_HANDLER(rec_handle_recommend_get) {
     struct rec_error err;
+    bool waits = false;
     err.status = REC_OK; /* not {0}: clearing the text costs more than the rest of this line */
     err.text[0] = '\0';
-    return rec_problem_verdict(exchange, recommend_get(context, exchange, &err), &err);
+    enum rec_status st = recommend_get(context, exchange, &waits, &err);
+    return waits ? REC_HTTP_LATER : rec_problem_verdict(exchange, st, &err);
 }
 
 /* ---- POST ------------------------------------------------------------------------------ */

@@ -109,6 +109,7 @@ static enum rec_status start_serving(struct daemon *d, const struct config *conf
         .slot = d->slot,
         .weights = &d->weights,
         .workers = workers,
+        .scorers = workers,
         .query_cache_bytes = (size_t)config_integer(config, SET_QUERY_CACHE) << 20,
     };
     return rec_serve_create(&options, &d->serve, err);

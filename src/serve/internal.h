@@ -6,7 +6,8 @@
  *   catalogue.lock   id map, texts, categories, eligibility, live counts
  *   histories.lock   id map and directory of users (not their events)
  *   histories.stripe one user's events, by index modulo the stripes
- *   queries.stripe   kept queries, by user index modulo the stripes */
+ *   queries.stripe   kept queries, by user index modulo the stripes
+ *   gather.lock      lists that wait to be scored, and spare scratches */
 #ifndef RECSYSD_SERVE_INTERNAL_H
 #define RECSYSD_SERVE_INTERNAL_H
 
@@ -19,7 +20,8 @@ enum {
     REC_SERVE_STRIPES = 64,
     REC_SERVE_QUERY_STRIPES = 16,
     REC_SERVE_CHUNK_USERS = 4096,
-    REC_SERVE_SHARES = 1 << 17, /* shares that one explain call may fill */
+    REC_SERVE_SHARES = 1 << 17,                   /* shares that one explain call may fill */
+    REC_SERVE_WAITING_MAX = 4 * REC_SCAN_QUERIES, /* lists that may wait to be scored */
 };
 
 /* A mutex alone on its cache line, so that stripes do not share one. */
@@ -185,7 +187,18 @@ struct rec_explain_scratch {
     struct rec_because because[REC_BECAUSE_TOTAL_MAX];
 };
 
+/* A list that waits for its scores; its scratch is its own until it is done. */
+struct rec_waiting {
+    struct rec_scratch *next;
+    struct rec_generation *generation; /* held */
+    struct rec_recommend_query query;
+    struct rec_recommend_later later;
+    struct rec_recommended made; /* all of it but the items */
+    uint32_t items;              /* scored: 0 .. items-1 */
+};
+
 struct rec_scratch {
+    struct rec_waiting waiting;
     uint64_t *mask;
     size_t mask_words;
     float *query;
@@ -198,6 +211,37 @@ struct rec_scratch {
     struct rec_event events[REC_HISTORY_SCORED_MAX];
 };
 
+/* ---- lists that wait (gather.c) ------------------------------------------------------------- */
+
+struct rec_gather {
+    struct rec_serve *serve; /* whose it is, as the next */
+    pthread_t *thread;       /* [threads] */
+    size_t threads;
+    pthread_mutex_t lock; /* protects the next six */
+    pthread_cond_t work;
+    struct rec_scratch *first, **end; /* that wait, the oldest first */
+    struct rec_scratch *spare;
+    size_t made; /* scratches beside the workers' */
+    bool stopping;
+    uint32_t items_min;        /* of fewer, a pass is never worth a wait */
+    atomic_size_t unscored;    /* lists that are being scored or wait for it */
+    _Atomic uint64_t worth_ns; /* what a list's share of a pass took of late */
+};
+
+enum rec_status rec_gather_init(struct rec_gather *gather, struct rec_serve *serve, size_t threads,
+                                struct rec_error *err);
+/* Answers what still waits first. */
+void rec_gather_finish(struct rec_gather *gather);
+
+/* Whether a list of a model this large should wait, and may. */
+bool rec_gather_wants(struct rec_gather *gather, uint32_t items);
+/* Queues *scratch, whose `waiting` is filled, and puts a spare in its place. False: there is none,
+ * and nothing was done. */
+bool rec_gather_put(struct rec_gather *gather, struct rec_scratch **scratch);
+/* Around a pass for one list that does not wait. */
+uint64_t rec_gather_begin(struct rec_gather *gather, uint32_t items);
+void rec_gather_end(struct rec_gather *gather, uint32_t items, uint64_t began_ns);
+
 /* ---- the whole ---------------------------------------------------------------------------------
  */
 
@@ -208,8 +252,9 @@ struct rec_serve {
     struct rec_catalogue catalogue;
     struct rec_histories histories;
     struct rec_queries queries;
-    struct rec_scratch **scratch; /* [workers] */
+    struct rec_scratch **scratch; /* [workers]; changes when a list waits */
     size_t workers;
+    struct rec_gather gather;
     _Atomic uint64_t interactions, recorded;
     atomic_size_t pending;  /* rows submitted and not yet applied here */
     _Atomic uint64_t lost;  /* how often an id or a catalogue entry was lost for want of memory */
@@ -228,6 +273,10 @@ enum rec_status rec_repair_ids(struct rec_serve *serve, struct rec_error *err);
 enum rec_status rec_repair_user(struct rec_serve *serve, uint32_t user, struct rec_error *err);
 /* All users who are behind, as far as it goes: the live counts lack their newest events. */
 void rec_repair_users(struct rec_serve *serve);
+
+/* serve.c */
+struct rec_scratch *rec_serve_scratch(void); /* NULL when out of memory */
+void rec_serve_scratch_destroy(struct rec_scratch **scratch);
 
 /* recommend.c: model, version and serial of a list. */
 void rec_recommend_name(const struct rec_generation *generation, struct rec_recommended *out);

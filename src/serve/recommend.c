@@ -15,10 +15,13 @@
 struct call {
     struct rec_serve *serve;
     struct rec_scratch *scratch;
+    size_t worker;
     const struct rec_recommend_query *query;
     struct rec_generation *generation; /* held; NULL: live counts */
     struct rec_history history;        /* events are the scratch's */
     uint64_t version;
+    const struct rec_recommend_later *later; /* NULL: the list must not wait */
+    bool waits;
     uint32_t items; /* bits of the mask */
     bool kept;      /* the query is in the scratch already, and no event was copied */
 };
@@ -211,16 +214,37 @@ static void scan(struct call *call, const struct rec_model *model, uint32_t item
     struct rec_scratch *scratch = call->scratch;
     struct rec_topk top;
     rec_topk_init(&top, scratch->kept, call->query->k);
-    if (model != NULL && model->scan != NULL)
+    if (model != NULL && model->scan != NULL) {
+        uint64_t began_ns = rec_gather_begin(&call->serve->gather, items);
         rec_scan_topk(model->scan, &(struct rec_scan_query){.query = scratch->query,
                                                             .items = items,
                                                             .mask = scratch->mask,
                                                             .top = &top});
-    else
+        rec_gather_end(&call->serve->gather, items, began_ns);
+    } else {
         scan_blocks(call, model, items, &top);
+    }
     rec_topk_finish(&top);
     out->items = scratch->kept;
     out->count = top.count;
+}
+
+/* Leaves the scan to a scorer, when it should and there is room. The scratch goes with it, and so
+ * does the generation. */
+static bool wait_for_others(struct call *call, uint32_t items, const struct rec_recommended *made) {
+    struct rec_serve *serve = call->serve;
+    if (call->later == NULL || call->query->explain || call->generation->model->scan == NULL ||
+        !rec_gather_wants(&serve->gather, items))
+        return false;
+    call->scratch->waiting = (struct rec_waiting){.generation = call->generation,
+                                                  .query = *call->query,
+                                                  .later = *call->later,
+                                                  .made = *made,
+                                                  .items = items};
+    call->waits = rec_gather_put(&serve->gather, &serve->scratch[call->worker]);
+    if (call->waits)
+        call->generation = NULL;
+    return call->waits;
 }
 
 static void answer_popular(struct call *call, struct rec_recommended *out) {
@@ -259,16 +283,24 @@ static enum rec_status answer(struct call *call, struct rec_recommended *out,
     const struct rec_model *model = call->generation->model;
     rec_recommend_name(call->generation, out);
     out->personal = !model->family->ignores_history;
-    scan(call, model, model->items < call->items ? model->items : call->items, out);
+    uint32_t items = model->items < call->items ? model->items : call->items;
+    if (wait_for_others(call, items, out))
+        return REC_OK;
+    scan(call, model, items, out);
     if (!call->query->explain || model->family->explain == NULL)
         return REC_OK;
     return rec_explain_run(call->scratch, model, &call->history, out, err);
 }
 
-enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
-                                  const struct rec_recommend_query *query,
-                                  struct rec_recommended *out, struct rec_error *err) {
-    struct call call = {.serve = serve, .scratch = serve->scratch[worker], .query = query};
+enum rec_status rec_recommend_start(struct rec_serve *serve, size_t worker,
+                                    const struct rec_recommend_query *query,
+                                    const struct rec_recommend_later *later, bool *waits,
+                                    struct rec_recommended *out, struct rec_error *err) {
+    struct call call = {.serve = serve,
+                        .scratch = serve->scratch[worker],
+                        .worker = worker,
+                        .query = query,
+                        .later = later};
     struct rec_recommended made;
     enum rec_status st = check(query, err);
     if (st == REC_OK)
@@ -280,9 +312,17 @@ enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
     if (st == REC_OK)
         st = answer(&call, &made, err);
     rec_slot_release(serve->slot, &call.generation);
-    if (st == REC_OK)
+    if (st == REC_OK && !call.waits)
         *out = made;
+    *waits = call.waits;
     return st;
+}
+
+enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
+                                  const struct rec_recommend_query *query,
+                                  struct rec_recommended *out, struct rec_error *err) {
+    bool waits;
+    return rec_recommend_start(serve, worker, query, NULL, &waits, out, err);
 }
 
 void rec_recommend_versions(struct rec_serve *serve, const char *user_id, uint64_t *serial,

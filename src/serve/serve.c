@@ -3,6 +3,22 @@
  * similar.c and record.c. */
 #include "internal.h"
 
+struct rec_scratch *rec_serve_scratch(void) {
+    return rec_alloc_array(1, sizeof(struct rec_scratch));
+}
+
+void rec_serve_scratch_destroy(struct rec_scratch **scratch_pointer) {
+    struct rec_scratch *scratch = *scratch_pointer;
+    if (scratch == NULL)
+        return;
+    *scratch_pointer = NULL;
+    rec_alloc_free(scratch->mask);
+    rec_alloc_free(scratch->query);
+    rec_alloc_free(scratch->family);
+    rec_alloc_free(scratch->explain);
+    rec_alloc_free(scratch);
+}
+
 static enum rec_status create_scratch(struct rec_serve *serve, size_t workers,
                                       struct rec_error *err) {
     serve->scratch = rec_alloc_array(workers, sizeof(struct rec_scratch *));
@@ -10,7 +26,7 @@ static enum rec_status create_scratch(struct rec_serve *serve, size_t workers,
         return rec_error_set(err, REC_NO_MEMORY, "no memory for %zu workers", workers);
     serve->workers = workers;
     for (size_t i = 0; i < workers; i++) {
-        serve->scratch[i] = rec_alloc_array(1, sizeof(*serve->scratch[i]));
+        serve->scratch[i] = rec_serve_scratch();
         if (serve->scratch[i] == NULL)
             return rec_error_set(err, REC_NO_MEMORY, "no memory for worker %zu", i);
     }
@@ -37,6 +53,8 @@ enum rec_status rec_serve_create(const struct rec_serve_options *options, struct
         st = create_scratch(serve, options->workers, err);
     if (st == REC_OK)
         st = rec_load_run(serve, err);
+    if (st == REC_OK)
+        st = rec_gather_init(&serve->gather, serve, options->scorers, err);
     if (st != REC_OK) {
         rec_serve_destroy(&serve);
         return st;
@@ -50,16 +68,9 @@ void rec_serve_destroy(struct rec_serve **serve_pointer) {
     if (serve == NULL)
         return;
     *serve_pointer = NULL;
-    for (size_t i = 0; i < serve->workers; i++) {
-        struct rec_scratch *scratch = serve->scratch[i];
-        if (scratch == NULL)
-            continue;
-        rec_alloc_free(scratch->mask);
-        rec_alloc_free(scratch->query);
-        rec_alloc_free(scratch->family);
-        rec_alloc_free(scratch->explain);
-        rec_alloc_free(scratch);
-    }
+    rec_gather_finish(&serve->gather);
+    for (size_t i = 0; i < serve->workers; i++)
+        rec_serve_scratch_destroy(&serve->scratch[i]);
     rec_alloc_free(serve->scratch);
     rec_queries_finish(&serve->queries);
     rec_histories_finish(&serve->histories);

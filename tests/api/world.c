@@ -63,7 +63,7 @@ static void start_parts(struct world *world, bool model) {
     check(rec_versions_create(&versions, &world->versions, &err), &err);
     if (model)
         train(world, "als");
-    struct rec_serve_options serve = {world->store, world->slot, &world->weights, 2, 1 << 20};
+    struct rec_serve_options serve = {world->store, world->slot, &world->weights, 2, 1 << 20, 2};
     check(rec_serve_create(&serve, &world->serve, &err), &err);
     struct rec_scheduler_options scheduler = {.store = world->store,
                                               .slot = world->slot,

@@ -16,7 +16,8 @@ static void make_serve(struct world *world) {
                                         .slot = world->slot,
                                         .weights = &world->weights,
                                         .workers = world->workers,
-                                        .query_cache_bytes = world->query_cache_bytes};
+                                        .query_cache_bytes = world->query_cache_bytes,
+                                        .scorers = world->workers};
     struct rec_error err = {0};
     if (rec_serve_create(&options, &world->serve, &err) != REC_OK)
         fail_msg("serve: %s", err.text);
