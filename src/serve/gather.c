@@ -2,11 +2,17 @@
  *
  * Where a catalogue is so large that the scan of one list takes a good part of a millisecond, it is
  * memory that it waits for, and a pass over the same memory scores sixteen lists for little more.
- * So a worker that finds nobody scanning scans at once, as if nothing of this existed: an idle
- * server adds no wait. One that finds others at it queues its list, with the scratch that holds its
- * mask and its query, takes a spare scratch, and turns to its next connection. Scorers, as many as
- * there are workers, take what waits, the oldest first and up to a pass full: nobody waits for a
- * pass to fill up, it fills with what came while the last ones ran.
+ * So a worker that finds others at it queues its list, with the scratch that holds its mask and its
+ * query, takes a spare scratch, and turns to its next connection. Scorers, as many as there are
+ * workers, take what waits, the oldest first and up to a pass full: nobody waits for a pass to fill
+ * up, it fills with what came while the last ones ran.
+ *
+ * Others are at it when as many lists are unscored as there are scorers. With fewer a core may be
+ * idle, and the worker scans at once, as if nothing of this existed. But workers that all scan by
+ * themselves never see how many requests stand before their door; so one list in PROBE is queued
+ * nevertheless. Under load that is the first stone: its worker goes on, queues the next ones behind
+ * it, and lists wait for as long as there are enough of them. Without load it costs that one list
+ * the way over another thread, some 50 us of a scan that takes longer.
  *
  * Whether that pays is decided by what a list's share of a pass took of late: below WORTH_NS the
  * way over another thread, and back into a connection that sleeps, costs as much as it saves. Short
@@ -15,7 +21,12 @@
  * A full queue is no error: the worker scans by itself, which also keeps it from taking in more. */
 #include "internal.h"
 
-enum { ITEMS_MIN = 20000, WORTH_NS = 100000, MEMORY = 8 /* passes that the mean is over */ };
+enum {
+    ITEMS_MIN = 20000,
+    WORTH_NS = 100000,
+    MEMORY = 8, /* passes that the mean is over */
+    PROBE = 32,
+};
 
 /* ---- what a pass takes --------------------------------------------------------------------- */
 
@@ -27,9 +38,11 @@ static void note(struct rec_gather *gather, uint64_t took_ns) {
 }
 
 bool rec_gather_wants(struct rec_gather *gather, uint32_t items) {
-    return gather->threads > 0 && items >= gather->items_min &&
-           atomic_load(&gather->unscored) > 0 &&
-           atomic_load_explicit(&gather->worth_ns, memory_order_relaxed) >= WORTH_NS;
+    if (gather->threads == 0 || items < gather->items_min ||
+        atomic_load_explicit(&gather->worth_ns, memory_order_relaxed) < WORTH_NS)
+        return false;
+    return atomic_load(&gather->unscored) >= gather->threads ||
+           atomic_fetch_add(&gather->alone, 1) % PROBE == PROBE - 1;
 }
 
 uint64_t rec_gather_begin(struct rec_gather *gather, uint32_t items) {

@@ -16,7 +16,7 @@ static void make_busy(struct world *world, bool busy) {
     struct rec_gather *gather = &world->serve->gather;
     gather->items_min = 0;
     atomic_store(&gather->worth_ns, busy ? UINT64_MAX / 16 : 0);
-    atomic_store(&gather->unscored, busy ? 1 : 0);
+    atomic_store(&gather->unscored, busy ? gather->threads : 0);
 }
 
 static void send_ask(struct client *client, size_t user, const char *etag) {

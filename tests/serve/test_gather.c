@@ -149,7 +149,7 @@ static void make_busy(struct world *world) {
     struct rec_gather *gather = &world->serve->gather;
     gather->items_min = 0;
     atomic_store(&gather->worth_ns, UINT64_MAX / 16);
-    atomic_store(&gather->unscored, 1);
+    atomic_store(&gather->unscored, gather->threads);
 }
 
 static void open_world(struct world *world) {
@@ -199,6 +199,7 @@ static void test_same_lists(void **state) {
     fill_queries(queries, users);
     for (size_t round = 0; round < 3; round++) {
         memset(got, 0, sizeof(got));
+        make_busy(&world); /* what was measured since says that it is not */
         door.arrived = 0;
         set_shut(round == 1); /* all but the first few then wait together */
         for (size_t i = 0; i < LISTS; i++)
@@ -222,9 +223,9 @@ static void test_at_once(void **state) {
     assert_true(gather->items_min > ITEMS && atomic_load(&gather->unscored) == 0);
 
     make_busy(&world);
-    atomic_store(&gather->unscored, 0); /* nobody is at it */
+    atomic_store(&gather->unscored, THREADS - 1); /* a core may be idle */
     assert_false(start(&world, 0, &query, &got));
-    assert_int_equal(atomic_load(&gather->unscored), 0);
+    assert_int_equal(atomic_load(&gather->unscored), THREADS - 1);
     make_busy(&world);
     atomic_store(&gather->worth_ns, 1000); /* it takes no time */
     assert_false(start(&world, 0, &query, &got));
@@ -245,6 +246,27 @@ static void test_at_once(void **state) {
     assert_false(start(&world, 0, &query, &got));
     assert_int_equal(got.times, 7);
     assert_int_equal(door.arrived, 0);
+    world_close(&world);
+}
+
+/* Without load, one list in 32 looks whether there is some. */
+static void test_probe(void **state) {
+    (void)state;
+    struct got got = {0};
+    const struct rec_recommend_query query = {.user_id = "u1", .k = 5};
+    size_t waited = 0;
+    struct world world;
+    open_world(&world);
+    make_busy(&world);
+    atomic_store(&world.serve->gather.unscored, 0);
+    for (size_t i = 0; i < 100; i++) {
+        atomic_store(&world.serve->gather.worth_ns, UINT64_MAX / 16);
+        bool waits = start(&world, 0, &query, &got);
+        assert_true(waits == (i % 32 == 31));
+        waited += waits;
+        wait_for(waited);
+    }
+    assert_int_equal(got.times, 100);
     world_close(&world);
 }
 
@@ -298,7 +320,7 @@ static void test_full(void **state) {
             if (spares == REC_SERVE_WAITING_MAX)
                 break;
         }
-        assert_int_equal(atomic_load(&world.serve->gather.unscored), 1);
+        assert_int_equal(atomic_load(&world.serve->gather.unscored), THREADS);
     }
     world_close(&world);
 }
@@ -446,10 +468,11 @@ static void test_many_at_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_lists), cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_mean),       cmocka_unit_test(test_full),
-        cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_swaps),
-        cmocka_unit_test(test_stop),       cmocka_unit_test(test_many_at_once),
+        cmocka_unit_test(test_same_lists),   cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_mean),         cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_full),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_swaps),        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_many_at_once),
     };
     return cmocka_run_group_tests_name("serve/gather", tests, NULL, NULL);
 }
