@@ -111,7 +111,7 @@ static void rank(const struct rec_model *model, const float *query, float *score
     struct rec_topk top;
     rec_topk_init(&top, kept, K);
     if (model->scan != NULL) {
-        rec_scan_topk(model->scan, query, model->items, NULL, &top);
+        rec_scan_topk(model->scan, &(struct rec_scan_query){query, model->items, NULL, &top});
     } else {
         model->family->score(model, query, 1, 0, model->items, scores);
         rec_topk_scan(&top, scores, 0, model->items, NULL);
