@@ -5,10 +5,10 @@
  * items that stands for all others, and a normal prior, the spread of the trained users'
  * embeddings. So a short history stays near the average user, and a long one says what it wants.
  *
- * A step looks at a part of both, a few words in turn, weighted to stand for the whole; the rate
- * falls evenly, so that the last steps take an average. The sample is the same for all queries,
- * which makes their scores comparable, and its halves are worked out before. Fixed numbers of steps
- * and words bound the time, whatever the history. */
+ * A step looks at all of these items and at a part of the sample, a few words in turn, weighted to
+ * stand for the whole; the rate falls evenly, so that the last steps take an average. The sample is
+ * the same for all queries, which makes their scores comparable, and its halves are worked out
+ * before. Fixed numbers of steps and words bound the time, whatever the history. */
 #include <math.h>
 #include <string.h>
 
@@ -18,9 +18,9 @@
 
 enum {
     WORD = REC_PAIRS_WORD,
-    POSITIVES = 128,
-    POSITIVE_WORDS = 2, /* of a step */
-    NEGATIVE_WORDS = 4,
+    POSITIVE_WORDS = 2,
+    POSITIVES = POSITIVE_WORDS * WORD,
+    NEGATIVE_WORDS = 4, /* of a step */
     BLOCKS = POSITIVE_WORDS + NEGATIVE_WORDS,
     SAMPLES = BLOCKS * WORD,
     CONTRASTS = 512, /* of a step, where the loss is of pairs */
@@ -40,17 +40,17 @@ struct fold {
     float *first, *second, *gradient; /* [width], of place; gradient [width + 1] */
     float *dquery, *part;             /* [row] */
 
-    uint32_t item[POSITIVES];
+    uint32_t item[POSITIVES]; /* what was last done last */
     float weight[POSITIVES];
     size_t positives;
     float total; /* of their weights */
 
-    /* of the step: the words, and which of their lanes count */
+    /* of the step: the words, those of the history first, and which lanes of the others count */
     const float *word[BLOCKS];
     size_t blocks, positive_blocks;
-    uint16_t liked[POSITIVE_WORDS * WORD], other[NEGATIVE_WORDS * WORD];
-    float liked_weight[POSITIVE_WORDS * WORD], other_weight;
-    size_t liked_count, other_count;
+    uint16_t other[NEGATIVE_WORDS * WORD];
+    float other_weight;
+    size_t other_count;
 };
 
 /* At NULL only counts. */
@@ -97,16 +97,23 @@ void rec_pairs_fold_plan(struct rec_pairs *self) {
     }
 }
 
-/* ---- what a history says -----------------------------------------------------------------------
- */
+/* ---- what a history says ---------------------------------------------------------------- */
 
-/* Marks the items of the history, and finds the last POSITIVES of them, each with its weights added
- * up. */
+/* Takes the item at p out of the list; the weight it had. */
+static float take_out(struct fold *fold, size_t p) {
+    float weight = fold->weight[p];
+    size_t after = --fold->positives - p;
+    memmove(fold->item + p, fold->item + p + 1, after * sizeof(*fold->item));
+    memmove(fold->weight + p, fold->weight + p + 1, after * sizeof(*fold->weight));
+    return weight;
+}
+
+/* Marks the items of the history, and finds the POSITIVES of them that were last done, each with
+ * its weights added up since it was last pushed out. */
 static void find_positives(const struct rec_model *model, const struct rec_history *history,
                            struct fold *fold) {
     const struct rec_pairs *self = model->self;
     struct rec_recency walk = rec_recency_begin(self->spec.recency, model->items, history);
-    size_t next = 0;
     memset(fold->seen, 0, ((size_t)model->items + 31) / 32 * sizeof(*fold->seen));
     for (size_t e = 0; e < history->count; e++) {
         float weight = rec_recency_next(&walk, &history->events[e]);
@@ -117,14 +124,12 @@ static void find_positives(const struct rec_model *model, const struct rec_histo
         while (p < fold->positives && fold->item[p] != item)
             p++;
         fold->seen[item / 32] |= bit;
-        if (p < fold->positives) {
-            fold->weight[p] += weight;
-            continue;
-        }
-        fold->item[next] = item;
-        fold->weight[next] = weight;
-        next = (next + 1) % POSITIVES;
-        fold->positives += fold->positives < POSITIVES;
+        if (p < fold->positives)
+            weight += take_out(fold, p);
+        else if (fold->positives == POSITIVES)
+            (void)take_out(fold, 0);
+        fold->item[fold->positives] = item;
+        fold->weight[fold->positives++] = weight;
     }
 }
 
@@ -141,26 +146,10 @@ static bool read_history(const struct rec_model *model, const struct rec_history
         fold->total += fold->weight[p];
         rec_pairs_copy_lane(self, fold->item[p], fold->positive, p);
     }
+    fold->positive_blocks = (fold->positives + WORD - 1) / WORD;
+    for (size_t b = 0; b < fold->positive_blocks; b++)
+        fold->word[b] = fold->positive + b * WORD * self->spec.row;
     return fold->positives > 0;
-}
-
-/* The step's words of the history; what it looks at weighs as much as all. */
-static void choose_liked(const struct rec_pairs *self, size_t step, struct fold *fold) {
-    size_t words = (fold->positives + WORD - 1) / WORD, floats = WORD * self->spec.row;
-    float sum = 0.0f;
-    fold->positive_blocks = words < POSITIVE_WORDS ? words : POSITIVE_WORDS;
-    fold->liked_count = 0;
-    for (size_t b = 0; b < fold->positive_blocks; b++) {
-        size_t word = (step * fold->positive_blocks + b) % words;
-        fold->word[b] = fold->positive + word * floats;
-        for (size_t p = word * WORD; p < (word + 1) * WORD && p < fold->positives; p++) {
-            fold->liked[fold->liked_count] = (uint16_t)(b * WORD + p % WORD);
-            fold->liked_weight[fold->liked_count++] = fold->weight[p];
-            sum += fold->weight[p];
-        }
-    }
-    for (size_t n = 0; n < fold->liked_count; n++)
-        fold->liked_weight[n] *= fold->total / sum;
 }
 
 /* The step's words of the sample, without what the history has. */
@@ -184,15 +173,14 @@ static void choose_others(const struct rec_pairs *self, size_t step, struct fold
                              : (float)self->spec.negatives * fold->total / (float)fold->other_count;
 }
 
-/* ---- the fit ------------------------------------------------------------------------------------
- */
+/* ---- the fit ------------------------------------------------------------------------------ */
 
 /* Scores become gradients: of binary cross-entropy ... */
 static void bce_gradients(struct fold *fold) {
     float *z = fold->z, label[SAMPLES] = {0}, weight[SAMPLES] = {0};
-    for (size_t n = 0; n < fold->liked_count; n++) {
-        label[fold->liked[n]] = 1.0f;
-        weight[fold->liked[n]] = fold->liked_weight[n];
+    for (size_t p = 0; p < fold->positives; p++) {
+        label[p] = 1.0f;
+        weight[p] = fold->weight[p];
     }
     for (size_t n = 0; n < fold->other_count; n++)
         weight[fold->other[n]] = fold->other_weight;
@@ -203,19 +191,19 @@ static void bce_gradients(struct fold *fold) {
 
 /* ... or of pairs: each positive stands against as many negatives as CONTRASTS allows, in turn. */
 static void bpr_gradients(const struct rec_pairs *self, struct fold *fold) {
-    size_t each = CONTRASTS / fold->liked_count, others = fold->other_count;
+    size_t each = CONTRASTS / fold->positives, others = fold->other_count;
     each = others < each ? others : each;
     float *z = fold->z, share = each == 0 ? 0.0f : (float)self->spec.negatives / (float)each;
-    for (size_t n = 0, c = 0; n < fold->liked_count; n++)
+    for (size_t p = 0, c = 0; p < fold->positives; p++)
         for (size_t k = 0; k < each; k++, c++)
-            fold->contrast[c] = z[fold->other[c % others]] - z[fold->liked[n]];
-    (void)rec_kernels_logistic(fold->contrast, fold->liked_count * each);
+            fold->contrast[c] = z[fold->other[c % others]] - z[p];
+    (void)rec_kernels_logistic(fold->contrast, fold->positives * each);
     memset(z, 0, SAMPLES * sizeof(*z));
-    for (size_t n = 0, c = 0; n < fold->liked_count; n++)
+    for (size_t p = 0, c = 0; p < fold->positives; p++)
         for (size_t k = 0; k < each; k++, c++) {
-            float gradient = share * fold->liked_weight[n] * fold->contrast[c];
+            float gradient = share * fold->weight[p] * fold->contrast[c];
             z[fold->other[c % others]] += gradient;
-            z[fold->liked[n]] -= gradient;
+            z[p] -= gradient;
         }
 }
 
@@ -232,7 +220,6 @@ static void fit_step(const struct rec_model *model, struct fold *fold, size_t st
     const struct rec_pairs_spec *spec = &self->spec;
     size_t g = spec->product, width = spec->width;
     const float *weight = self->output + spec->hidden[spec->layers - 1];
-    choose_liked(self, step, fold);
     choose_others(self, step, fold);
     for (size_t b = 0; b < fold->blocks; b++)
         rec_pairs_forward(self, query, fold->word[b], fold->act + b * WORD * self->numbers,

@@ -3,11 +3,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "families/pairs.h"
 #include "families/worlds.h"
 #include "recsysd/linalg.h"
 #include "test.h"
 
-enum { USERS = 60, ITEMS = 83, LONG = 250 };
+enum { USERS = 60, ITEMS = 83 };
 
 static const struct rec_family *const both[] = {&rec_ncf_family, &rec_neuralmf_family};
 
@@ -89,22 +90,16 @@ static void test_has_everything(void **state) {
     rec_dataset_destroy(&without);
 }
 
-/* Goal: a history longer than what a fold-in reads is answered by its newest items; weights beyond
- * 1 say what 1 says; an item's events count as one of their weights together. */
+/* Goal: weights beyond 1 say what 1 says; an item's events count as one of their weights together.
+ */
 static void test_histories(void **state) {
     struct rec_dataset *data = world_random(USERS, ITEMS, 1);
     struct rec_error err;
     (void)state;
     for (size_t f = 0; f < COUNT(both); f++) {
         struct rec_model *model = fit(both[f], data, "epochs=3 early_stop=0", &err);
-        struct rec_event many[LONG];
         float whole[ITEMS], part[ITEMS];
         assert_non_null(model);
-        for (uint32_t e = 0; e < LONG; e++)
-            many[e] = (struct rec_event){(e * 5) % ITEMS, 0.4f + (float)(e % 7), e};
-        const struct rec_history history = {many, LONG, UINT32_MAX};
-        CHECK_ROW(world_score(model, &history, whole), both[f]->name);
-
         const struct rec_event heavy[] = {{3, 7.0f, 1}, {9, 0.5f, 2}},
                                split[] = {
                                    {3, 0.75f, 1}, {3, 0.75f, 1}, {9, 0.25f, 2}, {9, 0.25f, 3}};
@@ -117,6 +112,114 @@ static void test_histories(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* ---- histories longer than what a fold-in reads ------------------------------------------ */
+
+enum { MANY = 1400, READ = 128, LONG = 4 * READ };
+
+/* Items that no query stands against: what is passed over of a history then leaves no trace, and
+ * the history without it has the same query. */
+static size_t find_outside(const struct rec_model *model, uint32_t *outside) {
+    const struct rec_pairs *self = model->self;
+    bool inside[MANY] = {false};
+    size_t count = 0;
+    for (size_t n = 0; n < REC_PAIRS_NEGATIVES; n++)
+        if (self->negative[n] != UINT32_MAX)
+            inside[self->negative[n]] = true;
+    for (uint32_t i = 0; i < MANY; i++)
+        if (!inside[i])
+            outside[count++] = i;
+    return count;
+}
+
+/* Two histories, as places among the items above, that should have the same query. */
+struct orders {
+    const char *name;
+    size_t whole_count, part_count;
+    int whole[LONG], part[LONG];
+};
+
+static void add(int *order, size_t *count, int from, int to) {
+    for (int i = from; i <= to; i++)
+        order[(*count)++] = i;
+}
+
+static void add_whole(struct orders *orders, int from, int to) {
+    add(orders->whole, &orders->whole_count, from, to);
+}
+
+static void add_part(struct orders *orders, int from, int to) {
+    add(orders->part, &orders->part_count, from, to);
+}
+
+static void make_orders(struct orders rows[4]) {
+    rows[0].name = "no repeats";
+    add_whole(&rows[0], 0, 249);
+    add_part(&rows[0], 250 - READ, 249);
+
+    rows[1].name = "a repeat before the end";
+    add_whole(&rows[1], 0, READ - 1);
+    add_whole(&rows[1], 0, 0);
+    add_whole(&rows[1], READ, READ);
+    add_part(&rows[1], 2, READ - 1);
+    add_part(&rows[1], 0, 0);
+    add_part(&rows[1], 0, 0);
+    add_part(&rows[1], READ, READ);
+
+    rows[2].name = "round and round";
+    add_whole(&rows[2], 0, 200);
+    add_whole(&rows[2], 0, 200);
+    add_part(&rows[2], 201 - READ, 200);
+
+    rows[3].name = "the newest twice";
+    add_whole(&rows[3], 0, 149);
+    add_whole(&rows[3], 149, 149);
+    add_whole(&rows[3], 100, 149);
+    add_part(&rows[3], 150 - READ, 149);
+    add_part(&rows[3], 149, 149);
+    add_part(&rows[3], 100, 149);
+}
+
+static void ask(const struct rec_model *model, const uint32_t *outside, const int *order,
+                size_t count, float *query, float *scratch) {
+    struct rec_event events[LONG];
+    const struct rec_history history = {events, count, UINT32_MAX};
+    for (size_t e = 0; e < count; e++)
+        events[e] = (struct rec_event){outside[order[e]], 0.2f, (uint32_t)e};
+    assert_true(rec_pairs_query(model, &history, query, scratch));
+}
+
+/* Goal: a long history is answered by the READ items that were last done, bit for bit, wherever
+ * they stood before; and by all of them. */
+static void test_long_histories(void **state) {
+    static struct orders rows[4];
+    struct rec_dataset *data = world_random(USERS, MANY, 1);
+    struct rec_error err;
+    uint32_t outside[MANY];
+    (void)state;
+    make_orders(rows);
+    for (size_t f = 0; f < COUNT(both); f++) {
+        struct rec_model *model = fit(both[f], data, "epochs=1 early_stop=0", &err);
+        assert_non_null(model);
+        assert_true(find_outside(model, outside) > 250);
+        size_t row = ((const struct rec_pairs *)model->self)->spec.row;
+        float *whole = world_alloc(row, sizeof(float)), *part = world_alloc(row, sizeof(float));
+        float *scratch = world_alloc(model->scratch_floats, sizeof(float));
+        for (size_t r = 0; r < COUNT(rows); r++) {
+            struct orders *at = &rows[r];
+            ask(model, outside, at->whole, at->whole_count, whole, scratch);
+            ask(model, outside, at->part, at->part_count, part, scratch);
+            CHECK_ROW(memcmp(whole, part, row * sizeof(*part)) == 0, at->name);
+            ask(model, outside, at->part + 1, at->part_count - 1, part, scratch);
+            CHECK_ROW(memcmp(whole, part, row * sizeof(*part)) != 0, at->name);
+        }
+        rec_alloc_free(whole);
+        rec_alloc_free(part);
+        rec_alloc_free(scratch);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
 static int start(void **state) {
     (void)state;
     return rec_dense_init(NULL) == REC_OK && rec_kernels_init(NULL) == REC_OK ? 0 : -1;
@@ -124,10 +227,9 @@ static int start(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_explodes),
-        cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_has_everything),
-        cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_explodes),       cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_has_everything), cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_long_histories),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
