@@ -10,22 +10,24 @@
 #include "recsysd/eval.h"
 
 enum {
-    LIKED_MIN = 3, /* users with fewer are not asked */
+    KEPT_MIN = 2, /* liked events: users who would keep fewer are not asked */
     USERS_MAX = 2000,
     USERS_ENOUGH = 10, /* fewer tell nothing */
     CUT = 10,
 };
 
-/* The last liked event of a user with enough of them, or false. */
+/* The last liked event of a user who likes enough besides its item, or false. */
 static bool last_liked(const struct rec_dataset *data, uint32_t user, uint64_t *event) {
-    size_t liked = 0;
-    for (uint64_t e = data->offset[user]; e < data->offset[user + 1]; e++) {
-        if (data->weight[e] > 0.0f) {
-            *event = e;
-            liked++;
-        }
-    }
-    return liked >= LIKED_MIN;
+    uint64_t begin = data->offset[user], end = data->offset[user + 1];
+    size_t kept = 0;
+    while (end > begin && !(data->weight[end - 1] > 0.0f))
+        end--;
+    if (end == begin)
+        return false;
+    *event = end - 1;
+    for (uint64_t e = begin; e < end; e++)
+        kept += data->weight[e] > 0.0f && data->item[e] != data->item[end - 1];
+    return kept >= KEPT_MIN;
 }
 
 static size_t count_users(const struct rec_dataset *data) {
@@ -108,12 +110,11 @@ static enum rec_status evaluate(const struct rec_earlystop *stop, const struct r
 }
 
 /* Keeps the model or destroys it. */
-static void settle(struct rec_earlystop *stop, struct rec_model *model, double ndcg, size_t epoch) {
+static void settle(struct rec_earlystop *stop, struct rec_model *model, double ndcg) {
     if (ndcg > stop->best) {
         rec_model_destroy(&stop->model);
         stop->model = model;
         stop->best = ndcg;
-        stop->best_epoch = epoch;
         stop->since = 0;
         return;
     }
@@ -139,7 +140,7 @@ enum rec_status rec_earlystop_judge(struct rec_earlystop *stop, const struct rec
         rec_model_destroy(&model);
         return st;
     }
-    settle(stop, model, ndcg, epoch);
+    settle(stop, model, ndcg);
     if (!rec_progress_judged(stop->fit->progress, epoch, ndcg))
         return rec_error_set(err, REC_CANCELLED, "given up after epoch %zu, at NDCG@10 %.4f", epoch,
                              ndcg);

@@ -19,7 +19,6 @@ struct rec_earlystop {
     bool on;                         /* something is held out */
     bool done;                       /* `patience` looks in a row brought no gain */
     double best;                     /* NDCG@10; -1 before the first look */
-    size_t best_epoch;
 
     const struct rec_fit *fit;
     const struct rec_family *family;

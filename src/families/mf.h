@@ -45,6 +45,8 @@ struct rec_mf_training {
     const struct rec_family *family;
     size_t width;                        /* of all rows */
     struct rec_csr *matrix;              /* users x items; weights, at most weight_max */
+    struct rec_csr *known;               /* with what is held out; NULL: nothing is */
+    struct rec_missing *missing;         /* of known, or of the matrix */
     float *users, *items;                /* [users x width]; [items x width], the tensor's */
     double rate;                         /* of this epoch */
     double loss[REC_STRATA_BLOCKS_MAX];  /* by number of the cell: its sum ... */

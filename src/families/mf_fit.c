@@ -86,7 +86,14 @@ enum rec_status rec_mf_begin(struct rec_mf_training *t, const struct rec_fit *fi
     for (uint64_t k = 0; k < rec_csr_entries(t->matrix); k++)
         if (t->matrix->value[k] > weight_max)
             t->matrix->value[k] = weight_max;
+    if (t->stop.on)
+        st = rec_dataset_matrix(fit->data, &t->known, err);
+    if (st == REC_OK)
+        st = rec_missing_create(t->stop.on ? t->known : t->matrix, &t->missing, err);
+    if (st != REC_OK)
+        return st;
     const struct rec_strata_options options = {.matrix = t->matrix,
+                                               .missing = t->missing,
                                                .popular = popular,
                                                .exponent = exponent,
                                                .seed = fit->seed,
@@ -153,6 +160,8 @@ enum rec_status rec_mf_epochs(struct rec_mf_training *t, rec_strata_fn fn, void 
 void rec_mf_end(struct rec_mf_training *t, struct rec_tensors *out) {
     rec_earlystop_end(&t->stop, out);
     rec_strata_destroy(&t->strata);
+    rec_missing_destroy(&t->missing);
+    rec_csr_destroy(&t->known);
     rec_csr_destroy(&t->matrix);
     rec_alloc_free(t->users);
     t->users = NULL;
@@ -172,8 +181,10 @@ size_t rec_mf_fit_bytes(const struct rec_fit *fit, double row_floats) {
     double width = rec_params_get(fit->params, "factors") + 1.0;
     uint64_t liked = count_liked(fit->data);
     double bytes = 8.0 * ((double)liked + users) + 4.0 * width * row_floats * (users + items) +
-                   (double)rec_strata_bytes(liked, fit->data->items);
+                   (double)rec_strata_bytes(liked, fit->data->items) +
+                   rec_missing_bytes(users, (double)liked);
     if (rec_params_get(fit->params, "early_stop") > 0)
-        bytes += (double)rec_earlystop_bytes(fit, (size_t)(4.0 * width * items));
+        bytes += 8.0 * ((double)liked + users) +
+                 (double)rec_earlystop_bytes(fit, (size_t)(4.0 * width * items));
     return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }

@@ -1,15 +1,14 @@
 /* Draws of items that a user has not.
  *
  * To look a draw up in the user's row is to search it, and a search jumps about in a row that is
- * anywhere in memory: it took a fifth of a training. Most draws are of items the user has not. A
- * bit array a user, eight bits an item of theirs, says so for nine of ten of them with one look;
+ * anywhere in memory, as many looks as the row's length has binary digits, each waiting for the one
+ * before: it took from a fifth to half of a training. Most draws are of items the user has not. A
+ * bit array a user, sixteen bits an item of theirs, says so for nearly all of them with one look;
  * the others are searched for. */
 #include "missing.h"
 
-#include <stdlib.h>
-
 enum {
-    WORD_ITEMS = 8, /* items a word of 64 bits */
+    WORD_ITEMS = 4, /* items a word of 64 bits */
     DRAWS_MAX = 8,
 };
 
@@ -61,19 +60,19 @@ double rec_missing_bytes(double users, double entries) {
     return (double)sizeof(struct rec_missing) + 8.0 * (entries / WORD_ITEMS + users);
 }
 
-static int by_item(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool has(const struct rec_missing *self, uint32_t user, uint32_t item) {
+bool rec_missing_has(const struct rec_missing *self, uint32_t user, uint32_t item) {
     const struct rec_csr *users = self->users;
-    uint32_t count = count_of(users, user);
-    size_t bit = bit_of(count, item);
-    if (count == 0 || (self->bits[row_of(users, user) + bit / 64] >> bit % 64 & 1) == 0)
+    uint32_t left = count_of(users, user);
+    size_t bit = bit_of(left, item);
+    if (left == 0 || (self->bits[row_of(users, user) + bit / 64] >> bit % 64 & 1) == 0)
         return false;
-    return bsearch(&item, users->column + users->offset[user], count, sizeof(item), by_item) !=
-           NULL;
+    const uint32_t *at = users->column + users->offset[user];
+    while (left > 1) {
+        uint32_t half = left / 2;
+        at += at[half] <= item ? half : 0;
+        left -= half;
+    }
+    return *at == item;
 }
 
 /* The n-th item that is not in column [count], which rises: column[k] - k items that are not stand
@@ -96,7 +95,7 @@ uint32_t rec_missing_draw(const struct rec_missing *self, uint32_t user, struct 
     uint32_t count = count_of(users, user);
     for (size_t n = 0; n < DRAWS_MAX; n++) {
         uint32_t item = rec_rng_below(rng, users->cols);
-        if (!has(self, user, item))
+        if (!rec_missing_has(self, user, item))
             return item;
     }
     return nth_missing(users->column + users->offset[user], count,

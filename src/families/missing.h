@@ -1,4 +1,4 @@
-/* Items that a user has not, each as likely as the others. Inside the room only. */
+/* What a user has, and draws of items that a user has not. Inside the room only. */
 #ifndef FAMILIES_MISSING_H
 #define FAMILIES_MISSING_H
 
@@ -12,7 +12,10 @@ enum rec_status rec_missing_create(const struct rec_csr *users, struct rec_missi
 void rec_missing_destroy(struct rec_missing **missing);
 double rec_missing_bytes(double users, double entries); /* what create allocates */
 
-/* The user must not have everything. threads: any, each with its own rng */
+bool rec_missing_has(const struct rec_missing *missing, uint32_t user, uint32_t item);
+
+/* An item the user has not, each as likely as the others. The user must not have everything.
+ * threads: any, each with its own rng */
 uint32_t rec_missing_draw(const struct rec_missing *missing, uint32_t user, struct rec_rng *rng);
 
 #endif

@@ -31,8 +31,10 @@ struct training {
     const struct rec_fit *fit;
     const struct rec_pairs_spec *spec;
     struct rec_earlystop stop;
-    struct rec_csr *users;
-    struct rec_missing *missing; /* of users */
+    struct rec_csr *users;       /* what is fitted */
+    struct rec_csr *held;        /* the same with what is held out; NULL: nothing is */
+    const struct rec_csr *known; /* held, or users: nothing in it is a negative */
+    struct rec_missing *missing; /* of known */
     struct positive *positive;   /* [count] in the order of the epoch */
     size_t count, batch_max;
     struct rec_tensors *tensors;
@@ -43,8 +45,8 @@ struct training {
 
 /* ---- positives and negatives -------------------------------------------------------- */
 
-static bool has_everything(const struct rec_csr *users, uint32_t user) {
-    return users->offset[user + 1] - users->offset[user] == users->cols;
+static bool has_everything(const struct rec_csr *known, uint32_t user) {
+    return known->offset[user + 1] - known->offset[user] == known->cols;
 }
 
 /* Little data take small batches: Adam goes a step at a time, and an epoch needs some. */
@@ -61,14 +63,10 @@ static enum rec_status make_positives(struct training *t, struct rec_error *err)
         return rec_error_set(err, REC_NO_MEMORY, "%s: no memory for %llu pairs",
                              t->spec->family->name, (unsigned long long)rec_csr_entries(csr));
     for (uint32_t u = 0; u < csr->rows; u++)
-        for (uint64_t k = csr->offset[u]; k < csr->offset[u + 1] && !has_everything(csr, u); k++)
+        for (uint64_t k = csr->offset[u]; k < csr->offset[u + 1] && !has_everything(t->known, u);
+             k++)
             t->positive[t->count++] =
                 (struct positive){u, csr->column[k], csr->value[k] < 1.0f ? csr->value[k] : 1.0f};
-    if (t->count == 0)
-        return rec_error_set(err, REC_BAD_INPUT,
-                             "%s: every user with a history has all %u items, so there is nothing "
-                             "to tell liked ones from; add items, or choose another model",
-                             t->spec->family->name, csr->cols);
     t->batch_max = batch_of(t->spec, t->count);
     return REC_OK;
 }
@@ -121,7 +119,7 @@ static void write_prior(struct training *t) {
     for (size_t c = 0; c < width; c++) {
         double sum = 0.0, squares = 0.0, total = 0.0;
         for (uint32_t u = 0; u < csr->rows; u++) {
-            if (has_everything(csr, u))
+            if (has_everything(t->known, u))
                 continue;
             double n = (double)(csr->offset[u + 1] - csr->offset[u]);
             double x = (double)t->trainer->user_rows[u * width + c];
@@ -204,10 +202,13 @@ static enum rec_status iterate(struct training *t, struct rec_error *err) {
 
 static enum rec_status prepare(struct training *t, struct rec_error *err) {
     enum rec_status st = rec_dataset_matrix(t->stop.train, &t->users, err);
+    if (st == REC_OK && t->stop.on)
+        st = rec_dataset_matrix(t->fit->data, &t->held, err);
+    t->known = t->stop.on ? t->held : t->users;
     if (st == REC_OK)
         st = make_positives(t, err);
     if (st == REC_OK)
-        st = rec_missing_create(t->users, &t->missing, err);
+        st = rec_missing_create(t->known, &t->missing, err);
     if (st == REC_OK)
         st = rec_pairs_trainer_create(t->spec, t->fit, t->batch_max, t->tensors, &t->trainer, err);
     if (st != REC_OK)
@@ -235,6 +236,7 @@ static enum rec_status copy_users(const struct training *t, float **users, struc
 static void finish(struct training *t) {
     rec_pairs_trainer_destroy(&t->trainer);
     rec_csr_destroy(&t->users);
+    rec_csr_destroy(&t->held);
     rec_alloc_free(t->positive);
     rec_missing_destroy(&t->missing);
     rec_alloc_free(t->user);
@@ -273,6 +275,8 @@ size_t rec_pairs_fit_bytes(const struct rec_fit *fit, const struct rec_pairs_spe
                    rec_pairs_trainer_bytes(spec, users, items, batch, rec_pool_threads(fit->pool)) +
                    4.0 * (double)(batch * (3 + spec->negatives));
     /* of a model it counts half as much again, for a scan that these have not */
-    bytes += spec->patience > 0 ? (double)rec_earlystop_bytes(fit, (size_t)(model / 1.5)) : model;
+    bytes += spec->patience > 0 ? 8.0 * ((double)events + users) +
+                                      (double)rec_earlystop_bytes(fit, (size_t)(model / 1.5))
+                                : model;
     return bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }

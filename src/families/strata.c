@@ -10,7 +10,6 @@ enum {
     BLOCK_MIN =
         64, /* users or items: in smaller blocks negatives would be too few to choose from */
     TRIES = 16,
-    FILTER_BITS = 16, /* a pair */
 };
 
 struct rec_strata {
@@ -19,7 +18,6 @@ struct rec_strata {
     struct rec_strata_pair *pairs, *dealt; /* by block of users; dealt: then by block of items */
     uint64_t *block_end;                   /* [blocks + 1] of users, in pairs */
     uint64_t *cell;                        /* [blocks x (blocks + 1)] in dealt */
-    uint64_t *filter;                      /* [FILTER_BITS pairs] bits; see has_pair */
     uint32_t *order;                       /* [items] by block */
     uint8_t *block_of;                     /* [items] */
 
@@ -52,29 +50,6 @@ static uint64_t block_stream(size_t block) {
 
 /* ---- drawing ---------------------------------------------------------------------- */
 
-/* Where the pair's bit is in the filter, in the part that the user's own pairs take up. */
-static uint64_t filter_bit(const struct rec_csr *csr, uint32_t user, uint32_t item) {
-    uint64_t first = csr->offset[user], bits = FILTER_BITS * (csr->offset[user + 1] - first);
-    return FILTER_BITS * first + ((item * UINT32_C(0x9e3779b1) * bits) >> 32);
-}
-
-/* One look at the filter settles most cases. The search behind it takes as many looks as the user's
- * pairs have binary digits, each waiting for the one before: half of all the time of training. */
-static bool has_pair(const struct rec_strata *strata, uint32_t user, uint32_t item) {
-    const struct rec_csr *csr = strata->is.matrix;
-    uint64_t bit = filter_bit(csr, user, item);
-    if ((strata->filter[bit / 64] >> bit % 64 & 1) == 0)
-        return false;
-    const uint32_t *at = csr->column + csr->offset[user];
-    size_t left = (size_t)(csr->offset[user + 1] - csr->offset[user]);
-    while (left > 1) {
-        size_t half = left / 2;
-        at += at[half] <= item ? half : 0;
-        left -= half;
-    }
-    return *at == item;
-}
-
 /* One random word serves: its upper half chooses the place (its bias of places / 2^32 is nothing
  * beside what sampling leaves), the bits below it the distribution and the alias. */
 static uint32_t draw(const struct rec_strata *strata, size_t begin, size_t count, uint64_t word) {
@@ -91,7 +66,7 @@ void rec_strata_negatives(struct rec_strata_cell *cell, const struct rec_strata_
         uint32_t item = UINT32_MAX, user = pairs[i / each].user;
         for (int try = 0; try < TRIES && item == UINT32_MAX; try++) {
             item = draw(cell->strata, cell->items_begin, cell->items, rec_rng_u64(&cell->rng));
-            if (has_pair(cell->strata, user, item))
+            if (rec_missing_has(cell->strata->is.missing, user, item))
                 item = UINT32_MAX;
         }
         items[i] = item;
@@ -209,17 +184,14 @@ bool rec_strata_epoch(struct rec_strata *strata, uint64_t epoch, rec_strata_fn f
 
 /* ---- making ------------------------------------------------------------------------- */
 
-/* Blocks of whole users with about as many pairs each; and the filter. */
+/* Blocks of whole users with about as many pairs each. */
 static void fill_pairs(struct rec_strata *strata) {
     const struct rec_csr *csr = strata->is.matrix;
     uint64_t entries = rec_csr_entries(csr);
     size_t block = 0;
     for (uint32_t user = 0; user < csr->rows; user++) {
-        for (uint64_t k = csr->offset[user]; k < csr->offset[user + 1]; k++) {
-            uint64_t bit = filter_bit(csr, user, csr->column[k]);
-            strata->filter[bit / 64] |= UINT64_C(1) << bit % 64;
+        for (uint64_t k = csr->offset[user]; k < csr->offset[user + 1]; k++)
             strata->pairs[k] = (struct rec_strata_pair){user, csr->column[k], csr->value[k]};
-        }
         while (block + 1 < strata->blocks &&
                csr->offset[user + 1] >= entries / strata->blocks * (block + 1))
             strata->block_end[++block] = csr->offset[user + 1];
@@ -258,7 +230,6 @@ static bool make_room(struct rec_strata *strata) {
     strata->dealt = rec_alloc_array(entries, sizeof(*strata->dealt));
     strata->block_end = rec_alloc_array(strata->blocks + 1, sizeof(*strata->block_end));
     strata->cell = rec_alloc_array(strata->blocks * (strata->blocks + 1), sizeof(*strata->cell));
-    strata->filter = rec_alloc_array(entries * FILTER_BITS / 64 + 1, sizeof(*strata->filter));
     strata->order = rec_alloc_array(items, sizeof(*strata->order));
     strata->block_of = rec_alloc_array(items, sizeof(*strata->block_of));
     if (strata->is.popular > 0.0) {
@@ -271,8 +242,7 @@ static bool make_room(struct rec_strata *strata) {
             return false;
     }
     return strata->pairs != NULL && strata->dealt != NULL && strata->block_end != NULL &&
-           strata->cell != NULL && strata->filter != NULL && strata->order != NULL &&
-           strata->block_of != NULL;
+           strata->cell != NULL && strata->order != NULL && strata->block_of != NULL;
 }
 
 enum rec_status rec_strata_create(const struct rec_strata_options *options, struct rec_strata **out,
@@ -307,7 +277,6 @@ void rec_strata_destroy(struct rec_strata **strata_pointer) {
     rec_alloc_free(strata->dealt);
     rec_alloc_free(strata->block_end);
     rec_alloc_free(strata->cell);
-    rec_alloc_free(strata->filter);
     rec_alloc_free(strata->order);
     rec_alloc_free(strata->block_of);
     rec_alloc_free(strata->weight);
@@ -318,6 +287,5 @@ void rec_strata_destroy(struct rec_strata **strata_pointer) {
 }
 
 size_t rec_strata_bytes(uint64_t pairs, uint32_t items) {
-    return (size_t)pairs * (2 * sizeof(struct rec_strata_pair) + FILTER_BITS / 8) +
-           (size_t)items * 21;
+    return (size_t)pairs * 2 * sizeof(struct rec_strata_pair) + (size_t)items * 21;
 }

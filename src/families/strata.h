@@ -14,6 +14,7 @@
 #ifndef RECSYSD_FAMILIES_STRATA_H
 #define RECSYSD_FAMILIES_STRATA_H
 
+#include "missing.h"
 #include "recsysd/linalg.h"
 #include "recsysd/model.h"
 
@@ -23,9 +24,10 @@ struct rec_strata_pair {
 };
 
 struct rec_strata_options {
-    const struct rec_csr *matrix; /* borrowed: the pairs, and what is never a negative */
-    double popular;               /* this part of the negatives is drawn by popularity ... */
-    double exponent;              /* ... to this power, the rest uniformly */
+    const struct rec_csr *matrix;      /* borrowed: the pairs */
+    const struct rec_missing *missing; /* borrowed: what a user has is never a negative */
+    double popular;                    /* this part of the negatives is drawn by popularity ... */
+    double exponent;                   /* ... to this power, the rest uniformly */
     uint64_t seed;
     struct rec_pool *pool;
     const struct rec_progress *progress;
@@ -53,8 +55,8 @@ size_t rec_strata_bytes(uint64_t pairs, uint32_t items); /* what it allocates */
 /* Runs fn over every pair once. False when cancelled on the way. epochs: numbered from 0 */
 bool rec_strata_epoch(struct rec_strata *strata, uint64_t epoch, rec_strata_fn fn, void *context);
 
-/* items [count x each]: for each of the pairs, items of the cell's block that its user has no pair
- * with; UINT32_MAX where none was found in a few draws: the user has nearly all of them. For
+/* items [count x each]: for each of the pairs, items of the cell's block that its user has not;
+ * UINT32_MAX where none was found in a few draws: the user has nearly all of them. For
  * several pairs at once, because draws that do not wait for each other are several times as quick.
  */
 void rec_strata_negatives(struct rec_strata_cell *cell, const struct rec_strata_pair *pairs,

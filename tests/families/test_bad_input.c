@@ -126,6 +126,64 @@ static void test_one_has_everything(void **state) {
     rec_dataset_destroy(&board);
 }
 
+/* Goal: an item that early stopping holds out is no negative. Nearly all have everything, and liked
+ * the last item last: while that is held out, it would be the only one to draw for them. */
+static void test_held_out_is_liked(void **state) {
+    enum { SIZE = 12, ALL = 200, SOME = 10, ROWS = ALL * SIZE + SOME * SIZE / 2 };
+    static struct rec_dataset_row rows[ROWS];
+    struct rec_dataset *data = NULL;
+    const struct rec_event events[] = {{.item = 0, .time = 1, .weight = 1.0f},
+                                       {.item = 2, .time = 2, .weight = 1.0f}};
+    const struct rec_history history = {.events = events, .count = 2, .user = UINT32_MAX};
+    size_t count = 0;
+    (void)state;
+    for (uint32_t u = 0; u < ALL + SOME; u++)
+        for (uint32_t i = 0; i < SIZE; i++)
+            if (u < ALL || i % 2 == 0 || i == SIZE - 1)
+                if (u < ALL || i != 4) /* six items */
+                    rows[count++] = (struct rec_dataset_row){u, i, i, 1.0f};
+    assert_int_equal(count, ROWS);
+    assert_int_equal(rec_dataset_from_rows(rows, count, ALL + SOME, SIZE, &data, NULL), REC_OK);
+    for (size_t f = 2; f < COUNT(by_steps); f++) {
+        struct rec_model *model = NULL;
+        float scores[SIZE], lowest;
+        CHECK_ROW(world_try(by_steps[f], data, "early_stop=5", 1, NULL, &model, NULL) == REC_OK,
+                  by_steps[f]->name);
+        CHECK_ROW(world_score(model, &history, scores), by_steps[f]->name);
+        lowest = scores[1];
+        for (uint32_t i = 0; i < SIZE - 1; i++)
+            lowest = scores[i] < lowest ? scores[i] : lowest;
+        CHECK_ROW(scores[SIZE - 1] > lowest, by_steps[f]->name);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
+/* Goal: users who only ever liked one item, again and again, are not left with nothing by what
+ * early stopping holds out: every family that stops early fits, or says what is wrong. */
+static void test_one_item_again(void **state) {
+    enum { PEOPLE = 12, TIMES = 3 };
+    struct rec_dataset_row rows[PEOPLE * TIMES];
+    struct rec_dataset *data = NULL;
+    (void)state;
+    for (uint32_t n = 0; n < PEOPLE * TIMES; n++)
+        rows[n] = (struct rec_dataset_row){n / TIMES, 1, n, 1.0f};
+    assert_int_equal(rec_dataset_from_rows(rows, COUNT(rows), PEOPLE, 4, &data, NULL), REC_OK);
+    EACH_FAMILY(family) {
+        struct rec_model *model = NULL;
+        struct rec_error err = {.status = REC_OK};
+        struct rec_params params;
+        rec_params_defaults(family->params, family->param_count, &params);
+        bool stops = rec_params_set(&params, "early_stop=2", &err) == REC_OK;
+        enum rec_status st =
+            world_try(family, data, stops ? "early_stop=2" : "", 1, NULL, &model, &err);
+        CHECK_ROW(st == REC_OK || (st == REC_BAD_INPUT && err.text[0] != '\0'), family->name);
+        CHECK_ROW(st == REC_OK || !stops, err.text);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
 /* ---- histories --------------------------------------------------------------------------------
  */
 
@@ -194,7 +252,8 @@ static void test_explosion(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_batch),        cmocka_unit_test(test_no_negatives),
-        cmocka_unit_test(test_one_has_everything), cmocka_unit_test(test_empty_history),
+        cmocka_unit_test(test_one_has_everything), cmocka_unit_test(test_held_out_is_liked),
+        cmocka_unit_test(test_one_item_again),     cmocka_unit_test(test_empty_history),
         cmocka_unit_test(test_explosion),
     };
     return cmocka_run_group_tests(tests, world_start, NULL);

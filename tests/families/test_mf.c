@@ -122,15 +122,21 @@ static void test_strata(void **state) {
         count[matrix->column[k]]++;
     for (size_t r = 0; r < COUNT(rows); r++) {
         struct rec_strata *strata = NULL;
+        struct rec_missing *missing = NULL;
         double all = 0;
         memset(&census, 0, sizeof(census));
         census.matrix = matrix;
-        const struct rec_strata_options options = {
-            .matrix = matrix, .popular = rows[r].popular, .exponent = rows[r].exponent, .seed = 5};
+        assert_int_equal(rec_missing_create(matrix, &missing, NULL), REC_OK);
+        const struct rec_strata_options options = {.matrix = matrix,
+                                                   .missing = missing,
+                                                   .popular = rows[r].popular,
+                                                   .exponent = rows[r].exponent,
+                                                   .seed = 5};
         assert_int_equal(rec_strata_create(&options, &strata, NULL), REC_OK);
         for (uint64_t epoch = 0; epoch < EPOCHS; epoch++)
             CHECK_ROW(rec_strata_epoch(strata, epoch, count_cell, &census), rows[r].name);
         rec_strata_destroy(&strata);
+        rec_missing_destroy(&missing);
         CHECK_ROW(census.cells == EPOCHS * 16, rows[r].name); /* four blocks */
         for (uint64_t k = 0, user = 0; k < rec_csr_entries(matrix); k++) {
             while (k >= matrix->offset[user + 1])
