@@ -17,7 +17,7 @@
 static const char broken_lines[] =
     "a header is folded over several lines, does not end in CRLF, or holds a NUL";
 
-enum { BLANKS_MAX = 32 * 1024 }; /* no buffer of a connection is larger than this */
+enum { BLANKS_MAX = 16 * 1024 }; /* no buffer of a connection is larger than this */
 
 static void refuse(struct rec_guard *guard, int status, const char *wrong) {
     if (guard->wrong != NULL)

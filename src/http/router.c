@@ -67,6 +67,8 @@ struct rec_router_match rec_router_find(const struct rec_http_route *routes, siz
     bool exact = false; /* best is for the method itself, not GET for a HEAD */
 
     for (size_t i = 0; i < count; i++) {
+        if (bytes > 1 && path[1] != routes[i].path[1] && path[1] != '%' && routes[i].path[1] != '{')
+            continue; /* most end here, and a call for each would show in a profile */
         if (!matches(routes[i].path, path, bytes, &next))
             continue;
         best.methods |= 1u << routes[i].method;

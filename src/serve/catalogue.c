@@ -16,12 +16,7 @@
 #include "internal.h"
 
 enum rec_status rec_catalogue_init(struct rec_catalogue *catalogue, struct rec_error *err) {
-    pthread_rwlockattr_t kind;
-    pthread_rwlockattr_init(&kind);
-    /* Requests overlap all the time: without this a commit could wait for a gap for ever. */
-    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&catalogue->lock, &kind);
-    pthread_rwlockattr_destroy(&kind);
+    rec_shared_init(&catalogue->lock);
 
     /* Versions of an earlier process must not come again. */
     atomic_store(&catalogue->version, ((uint64_t)rec_clock_unix_ms() << 20) +
@@ -46,7 +41,7 @@ void rec_catalogue_finish(struct rec_catalogue *catalogue) {
     rec_alloc_free(catalogue->damaged);
     rec_idmap_destroy(&catalogue->ids);
     rec_idmap_destroy(&catalogue->category_ids);
-    pthread_rwlock_destroy(&catalogue->lock);
+    rec_shared_finish(&catalogue->lock);
 }
 
 void rec_catalogue_changed(struct rec_catalogue *catalogue) {
@@ -104,15 +99,15 @@ _Static_assert(sizeof(struct rec_catalogue_text *) == sizeof(double), "grow() si
 
 enum rec_status rec_catalogue_reserve(struct rec_catalogue *catalogue, size_t more,
                                       struct rec_error *err) {
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     bool enough = catalogue->items + more <= catalogue->words * 64;
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     if (enough)
         return REC_OK;
 
-    pthread_rwlock_wrlock(&catalogue->lock);
+    rec_shared_write(&catalogue->lock);
     enum rec_status st = grow(catalogue, catalogue->items + more, err);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_write_end(&catalogue->lock);
     return st;
 }
 
@@ -190,7 +185,7 @@ void rec_catalogue_texts(struct rec_serve *serve, const uint32_t *items, size_t 
     const char *at = (const char *)items;
 
     (void)rec_repair_ids(serve, NULL); /* what stays lost is written bare, below */
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     for (size_t i = 0; i < count; i++, at += stride_bytes) {
         uint32_t item;
         memcpy(&item, at, sizeof(item));
@@ -204,7 +199,7 @@ void rec_catalogue_texts(struct rec_serve *serve, const uint32_t *items, size_t 
         const char *id = rec_idmap_id(catalogue->ids, item);
         fn(context, i, bare, put_member(bare, ID_KEY, id == NULL ? "" : id), bare, 0);
     }
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
 }
 
 /* ---- changes -------------------------------------------------------------------------------- */
@@ -276,10 +271,10 @@ enum rec_status rec_catalogue_put(struct rec_catalogue *catalogue, uint32_t inde
     struct rec_catalogue_text *text = text_create(item->item_id, item->title), *old = NULL;
     enum rec_status st;
 
-    pthread_rwlock_wrlock(&catalogue->lock);
+    rec_shared_write(&catalogue->lock);
     st = grow(catalogue, (size_t)index + 1, err);
     if (st != REC_OK) {
-        pthread_rwlock_unlock(&catalogue->lock);
+        rec_shared_write_end(&catalogue->lock);
         rec_alloc_free(text);
         return st;
     }
@@ -301,7 +296,7 @@ enum rec_status rec_catalogue_put(struct rec_catalogue *catalogue, uint32_t inde
         rec_serve_bit_clear(catalogue->damaged, index);
     else
         rec_serve_bit_set(catalogue->damaged, index);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_write_end(&catalogue->lock);
 
     rec_catalogue_changed(catalogue);
     rec_alloc_free(old);
@@ -309,7 +304,7 @@ enum rec_status rec_catalogue_put(struct rec_catalogue *catalogue, uint32_t inde
 }
 
 void rec_catalogue_delete(struct rec_catalogue *catalogue, uint32_t index) {
-    pthread_rwlock_wrlock(&catalogue->lock);
+    rec_shared_write(&catalogue->lock);
     if (index < catalogue->items) {
         rec_serve_bit_clear(catalogue->visible, index);
         rec_serve_bit_clear(catalogue->hidden, index);
@@ -317,7 +312,7 @@ void rec_catalogue_delete(struct rec_catalogue *catalogue, uint32_t index) {
         if (catalogue->text[index] != NULL) /* the id goes on naming it in histories */
             catalogue->text[index]->title_bytes = 0;
     }
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_write_end(&catalogue->lock);
     rec_catalogue_changed(catalogue);
 }
 
@@ -334,32 +329,32 @@ enum rec_status rec_catalogue_touch(struct rec_catalogue *catalogue, uint32_t in
 }
 
 bool rec_catalogue_damaged(struct rec_catalogue *catalogue, uint32_t index) {
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     bool damaged = index < catalogue->items && rec_serve_bit(catalogue->damaged, index);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     return damaged;
 }
 
 void rec_catalogue_mended(struct rec_catalogue *catalogue) {
-    pthread_rwlock_wrlock(&catalogue->lock);
+    rec_shared_write(&catalogue->lock);
     memset(catalogue->damaged, 0, catalogue->words * sizeof(*catalogue->damaged));
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_write_end(&catalogue->lock);
 }
 
 /* ---- reads ---------------------------------------------------------------------------------- */
 
 uint32_t rec_catalogue_find(struct rec_catalogue *catalogue, const char *item_id) {
     size_t bytes = strlen(item_id);
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     uint32_t index = rec_idmap_find(catalogue->ids, item_id, bytes);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     return index;
 }
 
 bool rec_catalogue_deleted(struct rec_catalogue *catalogue, uint32_t index) {
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     bool deleted = !there(catalogue, index);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     return deleted;
 }
 
@@ -381,7 +376,7 @@ enum rec_status rec_catalogue_mask(struct rec_catalogue *catalogue, const char *
                                    uint64_t **mask, size_t *mask_words, uint32_t *items,
                                    struct rec_error *err) {
     for (;;) {
-        pthread_rwlock_rdlock(&catalogue->lock);
+        rec_shared_read(&catalogue->lock);
         size_t words = ((size_t)catalogue->items + 63) / 64;
         bool fits = words <= *mask_words;
         if (fits && words > 0)
@@ -389,7 +384,7 @@ enum rec_status rec_catalogue_mask(struct rec_catalogue *catalogue, const char *
         if (fits && words > 0 && category != NULL)
             mask_category(catalogue, category, *mask, words);
         *items = catalogue->items;
-        pthread_rwlock_unlock(&catalogue->lock);
+        rec_shared_read_end(&catalogue->lock);
         if (fits)
             return REC_OK;
         enum rec_status st = rec_alloc_grow(mask, mask_words, words, sizeof(**mask), err);
@@ -400,31 +395,33 @@ enum rec_status rec_catalogue_mask(struct rec_catalogue *catalogue, const char *
 
 void rec_catalogue_popularity(struct rec_catalogue *catalogue, uint32_t first, uint32_t count,
                               float *scores) {
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     uint32_t known = catalogue->items > first ? catalogue->items - first : 0;
     if (known > count)
         known = count;
     for (uint32_t i = 0; i < known; i++)
         scores[i] = (float)catalogue->popularity[first + i];
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     for (uint32_t i = known; i < count; i++)
         scores[i] = 0.0f;
 }
 
-void rec_catalogue_add(struct rec_catalogue *catalogue, uint32_t item, double weight) {
-    pthread_rwlock_wrlock(&catalogue->lock);
-    if (item < catalogue->items)
-        catalogue->popularity[item] += weight;
-    pthread_rwlock_unlock(&catalogue->lock);
+void rec_catalogue_add(struct rec_catalogue *catalogue, const uint32_t *items,
+                       const double *weights, size_t count) {
+    rec_shared_write(&catalogue->lock);
+    for (size_t i = 0; i < count; i++)
+        if (items[i] < catalogue->items)
+            catalogue->popularity[items[i]] += weights[i];
+    rec_shared_write_end(&catalogue->lock);
 }
 
 void rec_catalogue_count(struct rec_catalogue *catalogue, const struct rec_event *events,
                          size_t count, double sign) {
-    pthread_rwlock_wrlock(&catalogue->lock);
+    rec_shared_write(&catalogue->lock);
     for (size_t i = 0; i < count; i++)
         if (events[i].item < catalogue->items)
             catalogue->popularity[events[i].item] += sign * (double)events[i].weight;
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_write_end(&catalogue->lock);
 }
 
 /* A bump allocator over the caller's buffer, for what rec_catalogue_get hands out. */
@@ -493,8 +490,8 @@ enum rec_status rec_catalogue_get(struct rec_serve *serve, const char *item_id,
     enum rec_status st = rec_repair_ids(serve, err);
     if (st != REC_OK)
         return st;
-    pthread_rwlock_rdlock(&catalogue->lock);
+    rec_shared_read(&catalogue->lock);
     st = get_locked(catalogue, item_id, out, buffer, cap, err);
-    pthread_rwlock_unlock(&catalogue->lock);
+    rec_shared_read_end(&catalogue->lock);
     return st;
 }

@@ -29,6 +29,26 @@ struct rec_stripe {
     _Alignas(64) pthread_mutex_t lock;
 };
 
+/* ---- shared.c: a lock that requests read and few threads write ------------------------ */
+
+enum { REC_SHARED_PARTS = 8 };
+
+/* A reader locks one part, its thread's own as long as there are no more threads than parts, so
+ * that requests on different cores do not hand one cache line to and fro; a writer locks all. */
+struct rec_shared {
+    struct {
+        _Alignas(64) pthread_rwlock_t lock;
+    } part[REC_SHARED_PARTS];
+};
+
+void rec_shared_init(struct rec_shared *shared);
+void rec_shared_finish(struct rec_shared *shared);
+/* threads: who began to read ends it; reading is not begun twice */
+void rec_shared_read(struct rec_shared *shared);
+void rec_shared_read_end(struct rec_shared *shared);
+void rec_shared_write(struct rec_shared *shared);
+void rec_shared_write_end(struct rec_shared *shared);
+
 /* ---- catalogue ---------------------------------------------------------------------- */
 
 /* `"item_id":"7"` and `"title":"..."`, one after the other. */
@@ -43,7 +63,7 @@ struct rec_category {
 };
 
 struct rec_catalogue {
-    pthread_rwlock_t lock; /* protects everything below except version */
+    struct rec_shared lock; /* protects everything below except version */
     struct rec_idmap *ids;
     struct rec_catalogue_text **text; /* [words * 64] */
     double *popularity;               /* [words * 64]; sums of weights of all users' events */
@@ -87,7 +107,9 @@ enum rec_status rec_catalogue_mask(struct rec_catalogue *catalogue, const char *
 /* Live counts of items first .. first+count-1; 0 past the catalogue. */
 void rec_catalogue_popularity(struct rec_catalogue *catalogue, uint32_t first, uint32_t count,
                               float *scores);
-void rec_catalogue_add(struct rec_catalogue *catalogue, uint32_t item, double weight);
+/* Adds weights [count] to the counts of items [count]. */
+void rec_catalogue_add(struct rec_catalogue *catalogue, const uint32_t *items,
+                       const double *weights, size_t count);
 /* Adds sign * weight of every event to its item's count. */
 void rec_catalogue_count(struct rec_catalogue *catalogue, const struct rec_event *events,
                          size_t count, double sign);
@@ -104,7 +126,7 @@ struct rec_user {
 };
 
 struct rec_histories {
-    pthread_rwlock_t lock; /* protects the next four */
+    struct rec_shared lock; /* protects the next four */
     struct rec_idmap *ids;
     struct rec_user **chunk; /* [chunks][REC_SERVE_CHUNK_USERS]; a chunk never moves */
     size_t chunks, chunk_capacity;

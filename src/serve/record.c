@@ -31,32 +31,53 @@ struct rec_event rec_record_event(const struct rec_weights *weights, uint32_t it
 
 /* ---- what each kind changes ------------------------------------------------------------- */
 
-static void add_event(struct rec_serve *serve, const struct rec_interaction *row,
-                      const struct rec_recorded *recorded) {
+/* What rows change in the live counts: gathered, because the lock on these stops all requests. */
+enum { GATHERED_MAX = 64 };
+struct gathered {
+    uint32_t item[GATHERED_MAX];
+    double weight[GATHERED_MAX];
+    size_t count;
+};
+
+static void spend(struct rec_serve *serve, struct gathered *gathered) {
+    if (gathered->count > 0)
+        rec_catalogue_add(&serve->catalogue, gathered->item, gathered->weight, gathered->count);
+    gathered->count = 0;
+}
+
+static void apply_row(struct rec_serve *serve, const struct rec_interaction *row,
+                      const struct rec_recorded *recorded, struct gathered *gathered) {
     double weight;
+    if (recorded->new_user &&
+        rec_histories_bind(&serve->histories, recorded->user, row->user_id, NULL) != REC_OK)
+        rec_repair_note(serve, true);
+    if (rec_catalogue_touch(&serve->catalogue, recorded->item, row->item_id, NULL) != REC_OK)
+        rec_repair_note(serve, true);
     struct rec_event event =
         rec_record_event(serve->weights, recorded->item, row->type, row->value, row->timestamp);
     if (rec_histories_add(&serve->histories, recorded->user, event, &weight) != REC_OK)
         rec_repair_note(serve, false);
-    if (weight < 0.0 || weight > 0.0)
-        rec_catalogue_add(&serve->catalogue, recorded->item, weight);
-    atomic_fetch_add(&serve->interactions, 1);
-    atomic_fetch_add(&serve->recorded, 1);
+    if (weight < 0.0 || weight > 0.0) {
+        gathered->item[gathered->count] = recorded->item;
+        gathered->weight[gathered->count++] = weight;
+    }
+    if (gathered->count == GATHERED_MAX)
+        spend(serve, gathered);
 }
 
 static void apply_interactions(struct rec_serve *serve, const struct rec_write *write) {
+    struct gathered gathered;
+    uint64_t added = 0;
+    gathered.count = 0;
     for (size_t i = 0; i < write->count; i++) {
-        const struct rec_interaction *row = &write->interactions[i];
-        const struct rec_recorded *recorded = &write->recorded[i];
-        if (recorded->duplicate)
+        if (write->recorded[i].duplicate)
             continue;
-        if (recorded->new_user &&
-            rec_histories_bind(&serve->histories, recorded->user, row->user_id, NULL) != REC_OK)
-            rec_repair_note(serve, true);
-        if (rec_catalogue_touch(&serve->catalogue, recorded->item, row->item_id, NULL) != REC_OK)
-            rec_repair_note(serve, true);
-        add_event(serve, row, recorded);
+        apply_row(serve, &write->interactions[i], &write->recorded[i], &gathered);
+        added++;
     }
+    spend(serve, &gathered);
+    atomic_fetch_add(&serve->interactions, added);
+    atomic_fetch_add(&serve->recorded, added);
 }
 
 static void apply_items(struct rec_serve *serve, const struct rec_write *write) {

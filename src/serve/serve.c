@@ -85,13 +85,13 @@ void rec_serve_counts(struct rec_serve *serve, struct rec_serve_counts *out) {
         .recorded = atomic_load(&serve->recorded),
         .query_cache_bytes = rec_queries_bytes(&serve->queries),
     };
-    pthread_rwlock_rdlock(&serve->catalogue.lock);
+    rec_shared_read(&serve->catalogue.lock);
     counts.items = serve->catalogue.items;
-    pthread_rwlock_unlock(&serve->catalogue.lock);
-    pthread_rwlock_rdlock(&histories->lock);
+    rec_shared_read_end(&serve->catalogue.lock);
+    rec_shared_read(&histories->lock);
     counts.users = histories->users;
     counts.history_bytes = histories->chunks * REC_SERVE_CHUNK_USERS * sizeof(struct rec_user);
-    pthread_rwlock_unlock(&histories->lock);
+    rec_shared_read_end(&histories->lock);
     counts.history_bytes +=
         histories->arena_events * sizeof(struct rec_event) + atomic_load(&histories->grown_bytes);
     *out = counts;

@@ -228,6 +228,7 @@ static enum rec_status erase_user(struct rec_session *session, const char *id,
     if (st == REC_OK && out->user == REC_STORE_NONE)
         st = rec_error_set(err, REC_NOT_FOUND, "user_id: there is no user '%.64s'", id);
 
+    rec_session_forget(session);
     for (size_t i = 0; st == REC_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
         sqlite3_stmt *statement;
         st = rec_database_prepare(&session->db, steps[i], &statement, err);

@@ -19,7 +19,7 @@ enum { STAGE_ROWS = 16384, MANY = 64 };
 
 /* In KiB, for an import only: pages of the tree that rows come back to. */
 static const char cache_large[] = "PRAGMA cache_size = -65536";
-static const char cache_normal[] = "PRAGMA cache_size = -2000";
+static const char cache_normal[] = "PRAGMA cache_size = -32768";
 
 struct rec_store_import {
     struct rec_store *store;

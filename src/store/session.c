@@ -1,6 +1,6 @@
-/* The writing side. Ids are looked up by prepared statement, a few microseconds each, against a
- * commit that takes a thousand: a map of all ids in memory would have to be loaded at every start
- * and kept in step with rollbacks. The counts and the type names are small, and kept. */
+/* The writing side. Ids are looked up by prepared statement, with a small table of the last ones in
+ * front: a map of all ids in memory would have to be loaded at every start and kept in step with
+ * rollbacks. The counts and the type names are small, and kept. */
 #include <string.h>
 
 #include "session.h"
@@ -94,6 +94,12 @@ enum rec_status rec_session_commit(struct rec_session *session, struct rec_error
 void rec_session_rollback(struct rec_session *session) {
     rec_database_rollback(&session->db);
     session->counts = session->stored;
+    rec_session_forget(session);
+}
+
+void rec_session_forget(struct rec_session *session) {
+    rec_recent_forget(session->users);
+    rec_recent_forget(session->items);
 }
 
 enum rec_status rec_session_truncate(struct rec_session *session, struct rec_error *err) {
@@ -116,6 +122,8 @@ enum rec_status rec_session_find_user(struct rec_session *session, const char *i
                                       struct rec_error *err) {
     sqlite3_stmt *statement;
     bool row;
+    if (rec_recent_find(session->users, id, user))
+        return REC_OK;
     enum rec_status st = find(session, REC_SQL_USER_FIND, id, &statement, &row, err);
     if (st != REC_OK)
         return st;
@@ -124,6 +132,8 @@ enum rec_status rec_session_find_user(struct rec_session *session, const char *i
         return REC_OK;
     st = rec_database_index(statement, 0, session->counts.users, "user", user, err);
     (void)sqlite3_reset(statement);
+    if (st == REC_OK)
+        rec_recent_keep(session->users, id, *user);
     return st;
 }
 
@@ -131,16 +141,20 @@ enum rec_status rec_session_find_item(struct rec_session *session, const char *i
                                       bool *deleted, struct rec_error *err) {
     sqlite3_stmt *statement;
     bool row;
+    *deleted = false;
+    if (rec_recent_find(session->items, id, item))
+        return REC_OK;
     enum rec_status st = find(session, REC_SQL_ITEM_FIND, id, &statement, &row, err);
     if (st != REC_OK)
         return st;
     *item = REC_STORE_NONE;
-    *deleted = false;
     if (!row)
         return REC_OK;
     st = rec_database_index(statement, 0, session->counts.items, "item", item, err);
     *deleted = sqlite3_column_int(statement, 1) != 0;
     (void)sqlite3_reset(statement);
+    if (st == REC_OK && !*deleted)
+        rec_recent_keep(session->items, id, *item);
     return st;
 }
 
@@ -181,6 +195,8 @@ enum rec_status rec_session_set_item(struct rec_session *session, uint32_t item,
     enum rec_status st = rec_database_prepare(&session->db, REC_SQL_ITEM_SET, &statement, err);
     if (st != REC_OK)
         return st;
+    if (deleted)
+        rec_session_forget(session);
     (void)sqlite3_bind_int64(statement, 1, item);
     rec_database_bind_text(statement, 2, title);
     (void)sqlite3_bind_int(statement, 3, hidden);

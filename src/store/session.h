@@ -4,6 +4,7 @@
 #define RECSYSD_STORE_SESSION_H
 
 #include "database.h"
+#include "recent.h"
 #include "recsysd/store.h"
 
 /* How far the numbering is. Copied before a step that may be undone, and copied back. */
@@ -15,6 +16,8 @@ struct rec_session_counts {
 
 struct rec_session {
     struct rec_database db;
+    struct rec_recent *users,
+        *items; /* the writer's; NULL: none. Of items those that are not deleted */
     struct rec_session_counts counts;
     struct rec_session_counts stored;                      /* as the last commit left them */
     char type_name[REC_TYPES_MAX][REC_TYPE_BYTES_MAX + 1]; /* the first counts.types are set */
@@ -28,6 +31,8 @@ enum rec_status rec_session_load(struct rec_session *session, struct rec_error *
 enum rec_status rec_session_begin(struct rec_session *session, struct rec_error *err);
 enum rec_status rec_session_commit(struct rec_session *session, struct rec_error *err);
 void rec_session_rollback(struct rec_session *session);
+/* After a step was undone or took an id away. */
+void rec_session_forget(struct rec_session *session);
 
 enum rec_status rec_session_set_meta(struct rec_session *session, const char *key, uint64_t value,
                                      struct rec_error *err);

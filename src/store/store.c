@@ -45,10 +45,12 @@ static enum rec_status find_file(struct rec_store *store, const struct rec_store
 /* ---- opening -------------------------------------------------------------------- */
 
 /* secure_delete: what is erased is overwritten. temp_store: nobody's data in temporary files. The
- * limit gives a large import's disk space back when the WAL starts over. */
+ * limit gives a large import's disk space back when the WAL starts over; below it the file keeps
+ * its size, since a commit into blocks that are there costs half of one that makes the file
+ * longer. */
 static const char writer_pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON;"
-                                     "PRAGMA temp_store = MEMORY;"
-                                     "PRAGMA journal_size_limit = 16777216;"
+                                     "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;"
+                                     "PRAGMA journal_size_limit = 67108864;"
                                      "PRAGMA wal_autocheckpoint = 1000";
 
 static enum rec_status open_session(struct rec_store *store, struct rec_session *session,

@@ -182,11 +182,37 @@ static int stop(void **state) {
     return 0;
 }
 
+/* Goal: a list and neighbours, asked again by the same worker, allocate nothing at all.
+ * How: the next allocation is told to fail; after the request it still is, so none came. */
+static void test_steady_state(void **state) {
+    static const char *const operations[] = {"recommend", "similarItems"};
+    struct world *world = *state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        bool steady = false;
+        for (size_t n = 0; n < COUNT(operations); n++)
+            steady = steady || strcmp(rows[i].operation, operations[n]) == 0;
+        if (!steady)
+            continue;
+        rec_http_handler_fn handler = handler_of(rows[i].operation);
+        struct rec_http_exchange warm = exchange_of(i);
+        assert_int_equal(handler(&world->api, &warm), REC_HTTP_ANSWERED);
+        struct rec_http_exchange again = exchange_of(i);
+        again.out = warm.out; /* a worker's buffers serve the next request */
+        again.out_cap = warm.out_cap;
+        rec_alloc_fail_at(0);
+        enum rec_http_verdict verdict = handler(&world->api, &again);
+        void *next = rec_alloc_array(1, 1);
+        rec_alloc_fail_at(-1);
+        CHECK_ROW(verdict == REC_HTTP_ANSWERED && again.status == 200, rows[i].name);
+        CHECK_ROW(next == NULL, rows[i].name);
+        rec_alloc_free(again.out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_allocation),
-        cmocka_unit_test(test_no_leaks),
-        cmocka_unit_test(test_refused_writes),
+        cmocka_unit_test(test_every_allocation), cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_no_leaks),         cmocka_unit_test(test_refused_writes),
         cmocka_unit_test(test_writes),
     };
     return cmocka_run_group_tests_name("faults", tests, start, stop);

@@ -275,6 +275,38 @@ static void test_categories_cap(void **state) {
 
 /* ---- erasing ----------------------------------------------------------------------------- */
 
+/* Goal: what the writer knows of an id by heart ends with the id: after an erasure, a deletion and
+ * a write that was undone, the id is looked up again. */
+static void test_ids_known_by_heart(void **state) {
+    (void)state;
+    struct place place = place_make();
+    struct rec_store *store = store_open(&place);
+    struct waiting waiting;
+    struct rec_interaction row = view("ann", "x", 1);
+    assert_int_equal(write_rows(store, &waiting, &row, 1), REC_OK);
+    assert_int_equal(write_rows(store, &waiting, &row, 1), REC_OK);
+    assert_int_equal(waiting.recorded[0].user, 0);
+    assert_false(waiting.recorded[0].new_user);
+
+    assert_int_equal(write_delete(store, &waiting, REC_WRITE_USER_ERASE, "ann"), REC_OK);
+    assert_int_equal(write_delete(store, &waiting, REC_WRITE_ITEM_DELETE, "x"), REC_OK);
+    assert_int_equal(write_rows(store, &waiting, &row, 1), REC_OK);
+    assert_int_equal(waiting.recorded[0].user, 1);
+    assert_true(waiting.recorded[0].new_user);
+    struct rec_store_counts counts;
+    must(rec_store_counts(store, &counts, NULL), NULL);
+    assert_int_equal(counts.interactions, 1);
+
+    struct rec_interaction rows[] = {view("bob", "y", 2), view("bob", "y", 3)};
+    rows[1].type = ""; /* refused, after its neighbour gave bob and y their indices */
+    assert_int_equal(write_rows(store, &waiting, rows, COUNT(rows)), REC_BAD_INPUT);
+    assert_int_equal(write_rows(store, &waiting, rows, 1), REC_OK);
+    assert_true(waiting.recorded[0].new_user);
+    assert_true(waiting.recorded[0].new_item);
+    rec_store_close(&store);
+    place_remove(&place);
+}
+
 /* Goal: an erased user's rows and ids are gone, the others' are not; the index is not given out
  * again, not even after opening again; the same id is a new user. */
 static void test_erase(void **state) {
@@ -530,6 +562,7 @@ int main(void) {
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_item_caps),
         cmocka_unit_test(test_categories_cap),
+        cmocka_unit_test(test_ids_known_by_heart),
         cmocka_unit_test(test_erase),
         cmocka_unit_test(test_erase_leaves_no_bytes),
         cmocka_unit_test(test_erase_beside_a_scan),
