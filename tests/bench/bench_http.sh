@@ -3,7 +3,7 @@
 # second and p99, in turns on the same machine; then p99 while models are trained and swapped.
 #
 # usage: bench_http.sh BUILD_DIR [BENCH_DIR]
-#   BENCH_DIR holds mhd_hello.c and users.lua (default: shared/bench beside the repository)
+#   BENCH_DIR holds mhd_hello.c (default: shared/bench beside the repository)
 #   BENCH_REALTIME=1   servers and wrk before everything else on a busy machine (chrt, needs root);
 #                      Linux then stops them for 50 ms of every full second, all of them alike
 #   BENCH_OTHER=FILE   another recsysd binary, measured in the same turns
@@ -16,6 +16,7 @@ repository=$(cd "$(dirname "$0")/../.." && pwd)
 shared=${RECSYSD_SHARED:-$repository/../shared}
 [ -d "$shared" ] || shared=$repository/../../shared
 bench=${2:-$shared/bench}
+users=$repository/tests/bench/users.lua
 data=${BENCH_DATA:-$shared/data/ml-1m}
 turns=${BENCH_TURNS:-5}
 seconds=${BENCH_SECONDS:-3}
@@ -91,7 +92,9 @@ train() {
     done
 }
 
-cc -O2 -w -o "$work/mhd_hello" "$bench/mhd_hello.c" -lmicrohttpd
+# The same size of answer as a list of ten with titles.
+sed "s/body\[700\]/body[818]/" "$bench/mhd_hello.c" >"$work/mhd_hello.c"
+cc -O2 -w -o "$work/mhd_hello" "$work/mhd_hello.c" -lmicrohttpd
 "$recsysd" import --db "$work/db" --format movielens-1m "$data" >/dev/null
 "$recsysd" train --db "$work/db" --model als --set factors=64 --out "$work/model" >/dev/null
 (realtime "$work/mhd_hello" 18470 2 epoll) &
@@ -99,20 +102,20 @@ servers=$!
 await 18470
 serve "$recsysd" 18471
 if [ -n "${BENCH_OTHER:-}" ]; then serve "$BENCH_OTHER" 18472; fi
-load warm 18471 -s "$bench/users.lua" # every user's query is made once
+load warm 18471 -s "$users" # every user's query is made once
 
 for _ in $(seq "$turns"); do
-    load hello 18470
-    load lists 18471 -s "$bench/users.lua"
-    if [ -n "${BENCH_OTHER:-}" ]; then load other 18472 -s "$bench/users.lua"; fi
+    load hello 18470 -s "$users"
+    load lists 18471 -s "$users"
+    if [ -n "${BENCH_OTHER:-}" ]; then load other 18472 -s "$users"; fi
 done
 for _ in $(seq "$turns"); do
-    load still 18471 -s "$bench/users.lua"
+    load still 18471 -s "$users"
     touch "$work/training"
     train 18471 &
     trainer=$!
     sleep 0.2
-    load trained 18471 -s "$bench/users.lua"
+    load trained 18471 -s "$users"
     rm "$work/training"
     wait "$trainer"
 done

@@ -78,6 +78,6 @@ with tempfile.TemporaryDirectory() as work:
     library = measure("hello", subprocess.Popen([work + "/hello", "18490", "2", "epoll"]), 18490, False)
     ours = measure("recsysd", subprocess.Popen(
         [recsysd, "serve", "--db", work + "/db", "--model-file", work + "/model", "--listen",
-         "127.0.0.1:18491", "--workers", "2", "--connections", str(count + 100), "--idle-timeout", "300"],
+         "127.0.0.1:18491", "--workers", "2", "--connections", str(count + 100), "--idle-timeout-s", "300"],
         env=environment, **quiet), 18491, True)
     print(f"beyond the library's own: {ours - library:.0f} bytes a connection")
