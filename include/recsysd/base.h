@@ -122,7 +122,7 @@ size_t rec_pool_threads(const struct rec_pool *pool); /* 1 for NULL */
  * threads: one rec_pool_run at a time per pool. */
 void rec_pool_run(struct rec_pool *pool, size_t tasks, rec_pool_fn fn, void *context);
 
-/* Gives the calling thread the lowest scheduling priority (Linux: SCHED_IDLE, nice 19). */
+/* Gives the calling thread the lowest scheduling priority (Linux: nice 19, SCHED_BATCH). */
 void rec_pool_lower_priority(void);
 
 /* ---- progress and cancellation (progress.c) ----------------------------- */

@@ -3,7 +3,7 @@
  * mutex, so a late thread can never take a task of the next run.
  *
  * The caller works too: a pool of n has n - 1 threads. */
-#define _GNU_SOURCE /* SCHED_IDLE */
+#define _GNU_SOURCE /* SCHED_BATCH */
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -39,7 +39,7 @@ struct rec_pool {
 
 void rec_pool_lower_priority(void) {
     struct sched_param none = {0};
-    (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    (void)sched_setscheduler(0, SCHED_BATCH, &none);
     /* On Linux a nice value belongs to the thread. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
 }
