@@ -36,6 +36,9 @@ enum {
     JOIN_DAYS = SPAN_DAYS - 30, /* the last ones to join have a month */
     DAY_S = 86400,
     RANK_SHIFT = 10,
+    STEP_MIN_S = 5, /* from row to row of a session, where there is time for it */
+    STEP_RANGE_S = 120,
+    PACE_MIN_S = 8, /* a user's rows have a second each; nearer to that they would not all fit */
 };
 
 /* Random streams below those of users. */
@@ -233,7 +236,16 @@ static enum rec_status make_user(struct synth *s, uint32_t user, uint64_t rows,
     for (int i = 0; i < TASTES; i++)
         taste[i] = alias_draw(s->cluster, s->clusters, &rng);
     double join_s = (double)rec_rng_uniform(&rng) * JOIN_DAYS * DAY_S;
-    double pace_s = ((double)SPAN_DAYS * DAY_S - join_s) / (double)rows;
+    /* The last session may take until the end of its day; sessions take half of the time at most,
+     * or they would run into each other, and on. */
+    double pace_s = ((double)(SPAN_DAYS - 1) * DAY_S - join_s) / (double)rows;
+    double hurry = fmin(1.0, pace_s / 2.0 / (STEP_MIN_S + STEP_RANGE_S / 2.0));
+    if (st == REC_OK && pace_s < PACE_MIN_S)
+        return rec_error_set(err, REC_BAD_INPUT,
+                             "activity %g gives one user %llu of the rows, more than they can do "
+                             "in %.0f days; lower activity, or ask for more users",
+                             s->options->activity, (unsigned long long)rows,
+                             (double)SPAN_DAYS - join_s / DAY_S);
 
     for (uint64_t done = 0; st == REC_OK && done < rows;) {
         uint64_t session = session_rows(&rng, rows - done);
@@ -244,7 +256,7 @@ static enum rec_status make_user(struct synth *s, uint32_t user, uint64_t rows,
         for (uint64_t i = 0; st == REC_OK && i < session; i++) {
             last = time > last ? time : last + 1; /* sessions of the busiest may meet */
             st = emit(s, (struct rec_synth_row){user, draw_item(s, cluster, &rng), last}, err);
-            time = last + 5 + rec_rng_below(&rng, 120);
+            time = last + (uint32_t)(hurry * (STEP_MIN_S + rec_rng_below(&rng, STEP_RANGE_S)));
         }
         done += session;
     }

@@ -84,8 +84,8 @@ static void destroy(struct rec_store_import **import_pointer) {
     struct rec_store_import *import = *import_pointer;
     (void)rec_database_exec(&import->session->db, cache_normal, NULL);
     (void)sqlite3_db_release_memory(import->session->db.handle);
-    rec_writer_give_back(import->store->writer);
     (void)sqlite3_finalize(import->many);
+    rec_writer_give_back(import->store->writer);
     rec_idhash_finish(&import->users);
     rec_idhash_finish(&import->items);
     rec_alloc_free(import->answered);

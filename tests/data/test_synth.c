@@ -196,6 +196,27 @@ static void test_activity(void **state) {
     }
 }
 
+/* Goal: who is very busy is so within the two years, a row a second at most. */
+static void test_busy(void **state) {
+    struct rec_synth_options options = plain;
+    (void)state;
+    options.users = 50;
+    options.interactions = 600000;
+    options.activity = 3;
+    struct kept kept = make(options);
+    uint32_t *count = counts(&kept, options.users, true), most = 0;
+    for (uint32_t u = 0; u < options.users; u++)
+        most = count[u] > most ? count[u] : most;
+    assert_true(most > 200000); /* too many for a minute each */
+    for (size_t r = 0; r < kept.count; r++) {
+        assert_true(kept.rows[r].time < REC_SYNTH_BEGIN_S + REC_SYNTH_DAYS * 86400);
+        if (r > 0 && kept.rows[r].user == kept.rows[r - 1].user)
+            assert_true(kept.rows[r].time > kept.rows[r - 1].time);
+    }
+    rec_alloc_free(count);
+    rec_alloc_free(kept.rows);
+}
+
 /* Goal: what a user does is not spread over all items where there is taste: two rows of a user are
  * of one cluster far more often. Told by items that few have: how many users who have one of two
  * items have both. */
@@ -248,6 +269,7 @@ static void test_bad_options(void **state) {
         {"not a number", "exponent", {1, 1, 1, 0, 0, (double)NAN, 0, 0}},
         {"activity", "activity", {1, 1, 1, 0, 0, 0, -0.1, 0}},
         {"taste", "taste", {1, 1, 1, 0, 0, 0, 0, 1.1}},
+        {"more rows than seconds", "activity 0 gives", {2, 1, 1u << 30, 0, 0, 0, 0, 0}},
     };
     (void)state;
     for (size_t r = 0; r < COUNT(rows); r++) {
@@ -293,6 +315,7 @@ int main(void) {
         cmocka_unit_test(test_by_time),     cmocka_unit_test(test_popularity),
         cmocka_unit_test(test_activity),    cmocka_unit_test(test_taste),
         cmocka_unit_test(test_bad_options), cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
