@@ -61,9 +61,6 @@ struct rec_adam {
 };
 void rec_adam_init(struct rec_adam *adam, float rate, float decay);
 void rec_adam_next(struct rec_adam *adam); /* begins a step: once a batch, for all variables */
-/* Takes the step with the whole gradient. Layers do it themselves when they are given an Adam. */
-void rec_adam_apply(struct rec_pool *pool, const struct rec_adam *adam,
-                    struct rec_variable *variable);
 
 /* ---- dense layers (layer.c) -------------------------------------------------------- */
 
@@ -126,7 +123,6 @@ enum rec_activation {
     REC_ACTIVATION_TANH,
     REC_ACTIVATION_SIGMOID
 };
-extern const char *const rec_activation_names[]; /* NULL-terminated, in this order */
 /* x = f(x) */
 void rec_activation_forward(struct rec_pool *pool, enum rec_activation kind,
                             const struct rec_matrix *x);
@@ -168,11 +164,12 @@ double rec_loss_bce_all(struct rec_pool *pool, const struct rec_matrix *z,
                         const struct rec_targets *targets, float negative, float scale,
                         double *row_loss);
 
-/* Binary cross-entropy on logits z [n] with labels in [0, 1]; replaces z by its gradient. */
-double rec_loss_bce(float *z, const float *label, size_t n, float scale);
-/* -log sigmoid(positive - negative), pair by pair [n]; replaces both by their gradients.
+/* Sums over logits z [n x pairs], a row a positive's and then its negatives'; z is replaced by the
+ * gradient. Binary cross-entropy, label 1 for a positive and 0 for a negative, ... */
+double rec_loss_bce(float *z, size_t n, size_t pairs);
+/* ... and -log sigmoid(positive - negative), for each negative of a positive.
  * source: Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", 2009 */
-double rec_loss_bpr(float *positive, float *negative, size_t n, float scale);
+double rec_loss_bpr(float *z, size_t n, size_t pairs);
 
 /* A Gaussian as a layer: stats [n x 2 d] are means, then logarithms of variances; out [n x d] =
  * mean + exp(log variance / 2) x a normal number. source: Kingma and Welling, 2014, section 2.4 */

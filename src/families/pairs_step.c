@@ -14,7 +14,6 @@
  * Slices and blocks depend on the batch alone and their sums are added in order: the same bits on
  * any number of threads. Embeddings take lazy steps of Adam, as in recsysd/nn.h. */
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "pairs.h"
@@ -144,35 +143,6 @@ static size_t same_weight(const struct step *step, const struct rec_pairs_slice 
     return end - p;
 }
 
-/* log(1 + e^z) - y z, y 1 for the positive and 0 for the negatives; the loss of n positives and
- * their negatives. z becomes the gradient. */
-static double bce_of(float *z, size_t n, size_t pairs) {
-    double positives = 0.0;
-    for (size_t p = 0; p < n; p++)
-        positives += (double)z[p * pairs];
-    double loss = (double)rec_kernels_logistic(z, n * pairs) - positives;
-    for (size_t p = 0; p < n; p++)
-        z[p * pairs] -= 1.0f;
-    return loss;
-}
-
-/* log(1 + e^(z_negative - z_positive)), summed over the negatives, as above. */
-static double bpr_of(float *z, size_t n, size_t pairs) {
-    for (size_t p = 0; p < n; p++, z += pairs) {
-        for (size_t k = 1; k < pairs; k++)
-            z[k] -= z[0];
-        z[0] = -INFINITY; /* adds 0 */
-    }
-    z -= n * pairs;
-    double loss = (double)rec_kernels_logistic(z, n * pairs);
-    for (size_t p = 0; p < n; p++, z += pairs) {
-        z[0] = 0.0f;
-        for (size_t k = 1; k < pairs; k++)
-            z[0] -= z[k];
-    }
-    return loss;
-}
-
 /* Logits become gradients. */
 static double loss_of(const struct step *step, const struct rec_pairs_slice *slice) {
     size_t pairs = step->t->pairs;
@@ -181,7 +151,7 @@ static double loss_of(const struct step *step, const struct rec_pairs_slice *sli
         float *z = slice->z.data + p * pairs;
         float weight = step->sample->weight[slice->begin + p], scale = step->scale * weight;
         n = same_weight(step, slice, p);
-        double own = step->t->spec->bpr ? bpr_of(z, n, pairs) : bce_of(z, n, pairs);
+        double own = step->t->spec->bpr ? rec_loss_bpr(z, n, pairs) : rec_loss_bce(z, n, pairs);
         loss += (double)weight * own;
         for (size_t k = 0; k < n * pairs; k++)
             z[k] *= scale;

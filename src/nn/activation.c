@@ -5,8 +5,6 @@
  * absolutely, which is relatively much near 0 and nothing to a network. */
 #include "room.h"
 
-const char *const rec_activation_names[] = {"identity", "relu", "tanh", "sigmoid", NULL};
-
 struct work {
     enum rec_activation kind;
     struct rec_matrix y, dy;

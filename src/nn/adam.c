@@ -59,24 +59,3 @@ void rec_adam_next(struct rec_adam *adam) {
         .decay = adam->decay,
     };
 }
-
-struct step {
-    const struct rec_adam *adam;
-    const struct rec_variable *variable;
-};
-
-static void step_task(void *context, size_t task, size_t worker) {
-    const struct step *step = context;
-    const struct rec_variable *v = step->variable;
-    size_t all = v->rows * v->cols, begin = task * PIECE_FLOATS;
-    size_t count = all - begin < PIECE_FLOATS ? all - begin : PIECE_FLOATS;
-    (void)worker;
-    rec_kernels_adam(&step->adam->step, v->gradient + begin, v->value + begin, v->first + begin,
-                     v->second + begin, count);
-}
-
-void rec_adam_apply(struct rec_pool *pool, const struct rec_adam *adam,
-                    struct rec_variable *variable) {
-    struct step step = {adam, variable};
-    rec_pool_run(pool, pieces_of(variable->rows * variable->cols, 1), step_task, &step);
-}

@@ -110,24 +110,29 @@ double rec_loss_bce_all(struct rec_pool *pool, const struct rec_matrix *z,
 
 /* ---- pairs ------------------------------------------------------------------------------ */
 
-double rec_loss_bce(float *z, const float *label, size_t n, float scale) {
-    double of_labels = 0.0;
-    for (size_t i = 0; i < n; i++)
-        of_labels += (double)label[i] * (double)z[i];
-    double softplus = (double)rec_kernels_logistic(z, n);
-    for (size_t i = 0; i < n; i++)
-        z[i] = scale * (z[i] - label[i]);
-    return (double)scale * (softplus - of_labels);
+double rec_loss_bce(float *z, size_t n, size_t pairs) {
+    double positives = 0.0;
+    for (size_t p = 0; p < n; p++)
+        positives += (double)z[p * pairs];
+    double loss = (double)rec_kernels_logistic(z, n * pairs) - positives;
+    for (size_t p = 0; p < n; p++)
+        z[p * pairs] -= 1.0f;
+    return loss;
 }
 
 /* With d = negative - positive the loss is log(1 + e^d), its derivative by d is sigmoid(d). */
-double rec_loss_bpr(float *positive, float *negative, size_t n, float scale) {
-    for (size_t i = 0; i < n; i++)
-        negative[i] -= positive[i];
-    double softplus = (double)rec_kernels_logistic(negative, n);
-    for (size_t i = 0; i < n; i++) {
-        negative[i] *= scale;
-        positive[i] = -negative[i];
+double rec_loss_bpr(float *z, size_t n, size_t pairs) {
+    for (size_t p = 0; p < n; p++, z += pairs) {
+        for (size_t k = 1; k < pairs; k++)
+            z[k] -= z[0];
+        z[0] = -INFINITY; /* adds 0 */
     }
-    return (double)scale * softplus;
+    z -= n * pairs;
+    double loss = (double)rec_kernels_logistic(z, n * pairs);
+    for (size_t p = 0; p < n; p++, z += pairs) {
+        z[0] = 0.0f;
+        for (size_t k = 1; k < pairs; k++)
+            z[0] -= z[k];
+    }
+    return loss;
 }

@@ -4,11 +4,12 @@
  * in double, over the distance must be the gradient's component. A layer's value is a weighted sum
  * of its outputs, with random weights, which are then the gradient it is handed. */
 #include <math.h>
+#include <string.h>
 
 #include "test.h"
 #include "nn/parts.h"
 
-enum { ROWS = 7, IN = 9, OUT = 11, ITEMS = 40 };
+enum { ROWS = 7, IN = 9, OUT = 11, ITEMS = 40, PAIRS = 4 };
 
 typedef double (*value_fn)(void *context);
 
@@ -125,8 +126,9 @@ static double unit_value(void *context) {
 }
 
 static void test_units(void **state) {
+    static const char *const names[] = {"identity", "relu", "tanh", "sigmoid"};
     (void)state;
-    for (size_t kind = 0; rec_activation_names[kind] != NULL; kind++) {
+    for (size_t kind = 0; kind < COUNT(names); kind++) {
         struct rec_rng rng;
         rec_rng_init(&rng, 3, kind);
         struct unit u = {(enum rec_activation)kind, rec_dropout_of(0.3f, 5, 6, 7),
@@ -141,8 +143,7 @@ static void test_units(void **state) {
         rec_activation_forward(NULL, u.kind, &u.y);
         rec_dropout_apply(NULL, &u.dropout, &gradient);
         rec_activation_backward(NULL, u.kind, &u.y, &gradient);
-        check_slope(rec_activation_names[kind], unit_value, &u, u.x.data, ROWS * OUT,
-                    gradient.data);
+        check_slope(names[kind], unit_value, &u, u.x.data, ROWS * OUT, gradient.data);
         part_check_gaps(&u.y);
         part_free(&u.x);
         part_free(&u.y);
@@ -192,43 +193,52 @@ static void test_losses_of_all(void **state) {
     }
 }
 
-/* ---- losses of pairs ---------------------------------------------------------------------------
- */
+/* ---- losses of pairs --------------------------------------------------------------------- */
 
 struct pairs {
-    float z[2][ROWS], label[ROWS]; /* bpr: positive and negative */
+    double (*loss)(float *z, size_t n, size_t pairs);
+    float z[ROWS * PAIRS];
 };
 
-static double bce_value(void *context) {
+static double pairs_value(void *context) {
     struct pairs p = *(struct pairs *)context;
-    return rec_loss_bce(p.z[0], p.label, ROWS, 0.5f);
-}
-
-static double bpr_value(void *context) {
-    struct pairs p = *(struct pairs *)context;
-    return rec_loss_bpr(p.z[0], p.z[1], ROWS, 0.5f);
+    return p.loss(p.z, ROWS, PAIRS);
 }
 
 static void test_losses_of_pairs(void **state) {
     (void)state;
     struct rec_rng rng;
     rec_rng_init(&rng, 5, 0);
-    struct pairs p, gradient;
-    for (size_t i = 0; i < ROWS; i++) {
-        p.z[0][i] = 2 * rec_rng_normal(&rng);
-        p.z[1][i] = 2 * rec_rng_normal(&rng);
-        p.label[i] = i % 3 == 0 ? 0.3f : (float)(i % 2);
-    }
+    struct pairs p = {.loss = rec_loss_bce};
+    for (size_t i = 0; i < ROWS * PAIRS; i++)
+        p.z[i] = 2 * rec_rng_normal(&rng);
+    struct pairs gradient = p;
+    (void)rec_loss_bce(gradient.z, ROWS, PAIRS);
+    check_slope("bce", pairs_value, &p, p.z, ROWS * PAIRS, gradient.z);
+    p.loss = rec_loss_bpr;
     gradient = p;
-    (void)rec_loss_bce(gradient.z[0], gradient.label, ROWS, 0.5f);
-    check_slope("bce", bce_value, &p, p.z[0], ROWS, gradient.z[0]);
-    gradient = p;
-    (void)rec_loss_bpr(gradient.z[0], gradient.z[1], ROWS, 0.5f);
-    check_slope("bpr", bpr_value, &p, p.z[0], 2 * ROWS, gradient.z[0]);
+    (void)rec_loss_bpr(gradient.z, ROWS, PAIRS);
+    check_slope("bpr", pairs_value, &p, p.z, ROWS * PAIRS, gradient.z);
 }
 
-/* ---- the Gaussian layer ------------------------------------------------------------------------
- */
+/* Goal: the values themselves, by their definitions in double; of extreme logits, too. */
+static void test_values_of_pairs(void **state) {
+    static const float z[2 * PAIRS] = {1.5f, -0.5f, 0.25f, 3, -2, 2, -70, 60};
+    float of_bce[2 * PAIRS], of_bpr[2 * PAIRS];
+    double bce = 0, bpr = 0;
+    (void)state;
+    memcpy(of_bce, z, sizeof(z));
+    memcpy(of_bpr, z, sizeof(z));
+    for (size_t i = 0; i < 2 * PAIRS; i++) {
+        double positive = (double)z[i / PAIRS * PAIRS], x = (double)z[i];
+        bce += log1p(exp(i % PAIRS == 0 ? -x : x));
+        bpr += i % PAIRS == 0 ? 0 : log1p(exp(x - positive));
+    }
+    assert_true(fabs(rec_loss_bce(of_bce, 2, PAIRS) - bce) < 1e-5 * bce);
+    assert_true(fabs(rec_loss_bpr(of_bpr, 2, PAIRS) - bpr) < 1e-5 * bpr);
+}
+
+/* ---- the Gaussian layer -------------------------------------------------------------------- */
 
 struct gaussian {
     struct rec_matrix stats, out, dout, dstats;
@@ -268,7 +278,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dense),           cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_units),           cmocka_unit_test(test_losses_of_all),
-        cmocka_unit_test(test_losses_of_pairs), cmocka_unit_test(test_gaussian),
+        cmocka_unit_test(test_losses_of_pairs), cmocka_unit_test(test_values_of_pairs),
+        cmocka_unit_test(test_gaussian),
     };
     return cmocka_run_group_tests(tests, part_start, NULL);
 }
