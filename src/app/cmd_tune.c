@@ -160,8 +160,7 @@ static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
     return st;
 }
 
-/* ---- after -------------------------------------------------------------------------------------
- */
+/* ---- after ------------------------------------------------------------------------------ */
 
 static struct rec_params winner(const struct tuning *tuning) {
     struct rec_params params = tuning->model.params;

@@ -276,8 +276,7 @@ void rec_pairs_query_user(const struct rec_model *model, const float *user, floa
     rec_kernels_rows_dot(self->user_layer, spec->hidden[0], d + 1, scratch, query + g);
 }
 
-/* ---- score, similar ----------------------------------------------------------------------------
- */
+/* ---- score, similar --------------------------------------------------------------------- */
 
 void rec_pairs_score(const struct rec_model *model, const float *queries, size_t n, uint32_t first,
                      uint32_t count, float *scores) {

@@ -275,8 +275,7 @@ static void entity_task(void *context, size_t task, size_t worker) {
     }
 }
 
-/* ---- layers -----------------------------------------------------------------------------------
- */
+/* ---- layers ----------------------------------------------------------------------------- */
 
 /* Adds up the parts of one variable's gradient, in order, into the first; steps. */
 static void step_parts(const struct rec_pairs_trainer *t, struct rec_variable *variable,

@@ -218,8 +218,7 @@ static void write_importance(FILE *out, const struct rec_tune_report *report) {
     (void)fputs("</svg>\n", out);
 }
 
-/* ---- the table ---------------------------------------------------------------------------------
- */
+/* ---- the table -------------------------------------------------------------------------- */
 
 static void write_row(FILE *out, const struct rec_tune_report *report,
                       const struct rec_tune_trial *trial) {

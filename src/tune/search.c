@@ -88,8 +88,7 @@ static void *worker_main(void *argument) {
     return NULL;
 }
 
-/* ---- proposing ----------------------------------------------------------------------------------
- */
+/* ---- proposing -------------------------------------------------------------------------- */
 
 /* lock held */
 static bool is_taken(const struct books *books, uint32_t number) {
@@ -157,8 +156,7 @@ static enum rec_status give_all(struct books *books, struct rec_error *err) {
     return st;
 }
 
-/* ---- recording
- * ----------------------------------------------------------------------------------- */
+/* ---- recording -------------------------------------------------------------------------- */
 
 /* The worker whose trial ended first and is not recorded yet, or NULL. */
 static struct worker *first_ended(struct books *books) {
@@ -194,8 +192,7 @@ static enum rec_status record(struct books *books, struct worker *worker, struct
     return st;
 }
 
-/* ---- the clock
- * ------------------------------------------------------------------------------------ */
+/* ---- the clock -------------------------------------------------------------------------- */
 
 static void tell(struct books *books) {
     const struct rec_tune_search *search = books->search;
@@ -257,8 +254,7 @@ static enum rec_status keep_books(struct books *books, struct rec_error *err) {
     }
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------- */
 
 static enum rec_status start(struct books *books, struct rec_error *err) {
     for (size_t w = 0; w < books->options->workers; w++) {
@@ -350,8 +346,7 @@ void rec_tune_search_finish(struct rec_tune_search *search) {
     *search = (struct rec_tune_search){.count = 0};
 }
 
-/* ---- the metric
- * -------------------------------------------------------------------------------------- */
+/* ---- the metric ------------------------------------------------------------------------- */
 
 enum { METRICS_MAX = 32 };
 

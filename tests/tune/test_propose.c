@@ -257,8 +257,7 @@ static void test_failures_are_avoided(void **state) {
     assert_true(late <= 4); /* a third of 40 at random */
 }
 
-/* ---- small spaces ------------------------------------------------------------------------------
- */
+/* ---- small spaces ----------------------------------------------------------------------- */
 
 static const struct rec_param small_table[] = {
     {"kind", REC_PARAM_CHOICE, 0, 2, false, FLAT, kinds, ""},

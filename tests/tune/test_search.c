@@ -160,8 +160,7 @@ static void test_pruning(void **state) {
     assert_int_equal(search->trials[search->best].state, REC_STUDY_COMPLETE);
 }
 
-/* ---- no winner ---------------------------------------------------------------------------------
- */
+/* ---- no winner -------------------------------------------------------------------------- */
 
 static void test_all_fail(void **state) {
     struct world *world = *state;
@@ -212,8 +211,7 @@ static void test_cancel(void **state) {
     assert_non_null(strstr(world->err.text, "stopped on request after"));
 }
 
-/* ---- studies ------------------------------------------------------------------------------------
- */
+/* ---- studies ---------------------------------------------------------------------------- */
 
 static void open_study(struct world *world) {
     must(rec_tune_study_open(world->path, &world->options, "own", "none", &world->options.study,
@@ -320,8 +318,7 @@ static void test_foreign_rows(void **state) {
     assert_non_null(strstr(err.text, "trial 7 is not one of toy: x: "));
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------
- */
+/* ---- metrics ---------------------------------------------------------------------------- */
 
 static void test_metric(void **state) {
     (void)state;

@@ -55,8 +55,7 @@ struct rec_split *split_make(void) {
     return split;
 }
 
-/* ---- the toy family ---------------------------------------------------------------------------
- */
+/* ---- the toy family --------------------------------------------------------------------- */
 
 atomic_int toy_fits;
 static const char *const hows[] = {"fine", "fails", NULL};
