@@ -8,8 +8,9 @@
  * one step (mremap), and gives the lease up. Readers notice nothing. Replacing a file by a rename,
  * as recsysd itself does, breaks no lease: the old file lives on until it is unmapped.
  *
- * Leases are given on local file systems, to the file's owner or root, while nobody has the file
- * open for writing. Everybody else reads the file into memory, as before. */
+ * A lease is worth something only where the kernel sees all that happens to the file, so only on
+ * the file systems below, which are a machine's own; and it is given to the file's owner or root,
+ * while nobody has the file open for writing. Everybody else reads the file into memory. */
 #define _GNU_SOURCE 1 /* leases, mremap, MAP_ANONYMOUS */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +37,19 @@ struct rec_mapping {
 };
 
 /* ---- the lease ------------------------------------------------------------------------ */
+
+/* source: statfs(2), "f_type" */
+static bool is_local(int fd) {
+    static const unsigned long local[] = {0xef53 /* ext2 to ext4 */, 0x58465342 /* XFS */,
+                                          0x9123683e /* Btrfs */, 0x01021994 /* tmpfs */};
+    struct statfs where;
+    bool found = false;
+    if (fstatfs(fd, &where) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+        found = found || ((unsigned long)where.f_type & 0xffffffff) == local[i];
+    return found;
+}
 
 /* A lease belongs to an open file, and the caller's is closed after loading: one of our own, of the
  * same file whatever its name leads to by now. A broken lease is told by a signal; SIGURG is one
@@ -136,7 +151,7 @@ struct rec_mapping *rec_mapping_create(int fd, size_t bytes) {
     if (mapping == NULL)
         return NULL;
     mapping->size = bytes;
-    mapping->fd = open_leased(fd);
+    mapping->fd = is_local(fd) ? open_leased(fd) : -1;
     if (mapping->fd >= 0) {
         void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, mapping->fd, 0);
         mapping->bytes = at == MAP_FAILED ? NULL : at;

@@ -472,7 +472,6 @@ enum rec_status rec_writer_create(struct rec_session *session, struct rec_writer
     writer->session = *session;
     writer->session.users = rec_recent_create(); /* without, every id is looked up */
     writer->session.items = rec_recent_create();
-    (void)sqlite3_wal_hook(writer->session.db.handle, on_commit, writer);
     /* These fail only for lack of memory, which glibc's versions never need. */
     int code = pthread_mutex_init(&writer->lock, NULL);
     if (code == 0)
@@ -488,6 +487,8 @@ enum rec_status rec_writer_create(struct rec_session *session, struct rec_writer
         return rec_error_set(err, REC_IO, "store: the writer thread does not start: %s",
                              strerror(code));
     }
+    (void)sqlite3_wal_hook(writer->session.db.handle, on_commit,
+                           writer); /* nothing is queued yet */
     *session = (struct rec_session){0};
     *out = writer;
     return REC_OK;

@@ -237,16 +237,22 @@ static void test_heads_in_pieces(void **state) {
     rec_http_stop(&http);
 }
 
-/* Goal: a head that makes the library's buffer grow keeps its seams. */
+/* Goal: a head that makes the library's buffer grow keeps its seams, with a target at its cap too.
+ */
 static void test_large_heads(void **state) {
     const struct rec_http_options options = server_options(routes, COUNT(routes));
     struct rec_http *http = server_start(&options);
     struct client client;
-    char request[18000];
+    char request[24000];
     (void)state;
-    for (size_t value_bytes = 1000; value_bytes < 15000; value_bytes += 1000) {
-        size_t n =
-            (size_t)snprintf(request, sizeof(request), "GET /a HTTP/1.1\r\nHost: x\r\nX-A: ");
+    for (size_t value_bytes = 1000; value_bytes < 20000; value_bytes += 1000) {
+        size_t n = (size_t)snprintf(request, sizeof(request), "GET /a");
+        if (value_bytes <= 12000) {
+            memcpy(request + n, "?x=", 3);
+            memset(request + n + 3, 'q', REC_HTTP_TARGET_BYTES_MAX - n - 3);
+            n = REC_HTTP_TARGET_BYTES_MAX;
+        }
+        n += (size_t)snprintf(request + n, sizeof(request) - n, " HTTP/1.1\r\nHost: x\r\nX-A: ");
         memset(request + n, 'v', value_bytes);
         n += value_bytes;
         n += (size_t)snprintf(request + n, sizeof(request) - n, "\r\nX-B: c\r\n\r\n");

@@ -206,7 +206,6 @@ static void test_slow_clients(void **state) {
     };
     struct rec_http_options options = server_options(routes, COUNT(routes));
     struct rec_http *http;
-    struct client quick;
     static struct client clients[COUNT(cases)];
     bool ended[COUNT(cases)] = {0};
     size_t left = COUNT(cases);
@@ -218,14 +217,14 @@ static void test_slow_clients(void **state) {
         client_open(&clients[i], rec_http_port(http));
         client_say(&clients[i], cases[i].start);
     }
-    client_open(&quick, rec_http_port(http));
     for (int round = 0; left > 0; round++) {
         if (round == 300)
             for (size_t i = 0; i < COUNT(cases); i++)
                 CHECK_ROW(ended[i], cases[i].name);
         nap_us(100000);
-        client_say(&quick, "GET /a HTTP/1.1\r\n" H "\r\n");
-        assert_int_equal(client_read(&quick, false).status, 200);
+        /* On a connection of its own: one that is kept is silent for too long where this program
+         * has to wait a second for its turn. */
+        assert_int_equal(ask_text(rec_http_port(http), "GET /a HTTP/1.1\r\n" H "\r\n").status, 200);
         for (size_t i = 0; i < COUNT(cases); i++) {
             char sink[1024];
             if (ended[i])
@@ -239,7 +238,6 @@ static void test_slow_clients(void **state) {
     }
     for (size_t i = 0; i < COUNT(cases); i++)
         client_close(&clients[i]);
-    client_close(&quick);
     rec_http_stop(&http);
     assert_int_equal(rec_alloc_live(), 0);
 }
