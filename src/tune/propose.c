@@ -10,9 +10,11 @@
  * beforehand.
  *
  * By itself, since with tens of trials the joint density of ten parameters is mostly holes. A trial
- * that was pruned or failed is among the rest. Those that still run are not known here: they would
- * make what is proposed depend on how fast each is, and with few at a time the draw keeps them
- * apart. */
+ * that was pruned or failed is among the rest. Those that still run are in no density, as nothing
+ * is known of them yet: only their own places are not proposed again.
+ *
+ * Where draws find nothing new, a space that is small is gone through place by place, so that no
+ * place of it is left out and a search knows when it is done. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +24,8 @@
 enum {
     DRAWS = 8,     /* places drawn from l; with more it is greedier, and found less in 40 trials */
     REDRAWS = 100, /* proposals that were tried already, before random places are */
-    KERNELS_MAX = 100, /* no width is below 1 / this, or 1 / (trials + 1) */
+    KERNELS_MAX = 100,              /* no width is below 1 / this, or 1 / (trials + 1) */
+    SMALL_MAX = 4 * REC_TRIALS_MAX, /* places; of more than this, draws keep finding new ones */
 };
 #define GOOD_SHARE 0.1
 
@@ -229,6 +232,57 @@ static void estimator_finish(struct estimator *e) {
     rec_alloc_free(e->block);
 }
 
+/* ---- small spaces -------------------------------------------------------------------------- */
+
+/* 0: too many to be gone through, as fractions are. */
+static size_t places_of(const struct rec_tune_dim *dim) {
+    double span = dim->max - dim->min;
+    if (dim->choices > 0)
+        return dim->choices;
+    return dim->whole && span < SMALL_MAX ? (size_t)span + 1 + dim->zero : 0;
+}
+
+static double value_at(const struct rec_tune_dim *dim, size_t place) {
+    if (dim->choices > 0)
+        return (double)place;
+    if (dim->zero && place == 0)
+        return 0.0;
+    return dim->min + (double)(place - dim->zero);
+}
+
+/* 0: it is not small. */
+static size_t count_places(const struct rec_tune_space *space) {
+    size_t places = 1;
+    for (size_t d = 0; d < space->count; d++) {
+        places *= places_of(&space->dim[d]);
+        if (places == 0 || places > SMALL_MAX)
+            return 0;
+    }
+    return places;
+}
+
+static void take_place(const struct rec_tune_space *space, size_t place, struct rec_params *out) {
+    for (size_t d = 0; d < space->count; d++) {
+        const struct rec_tune_dim *dim = &space->dim[d];
+        out->value[dim->row] = value_at(dim, place % places_of(dim));
+        place /= places_of(dim);
+    }
+}
+
+/* Looks at every place of a small space, from a random one on. */
+static bool find_new(const struct rec_tune_space *space, const struct rec_tune_trial *trials,
+                     size_t count, const struct rec_tune_asked *asked, struct rec_rng *rng,
+                     struct rec_params *out) {
+    size_t places = count_places(space);
+    size_t first = places == 0 ? 0 : rec_rng_below(rng, (uint32_t)places);
+    for (size_t i = 0; i < places; i++) {
+        take_place(space, (first + i) % places, out);
+        if (is_new(space, trials, count, asked, out))
+            return true;
+    }
+    return false;
+}
+
 /* ---- what others call ---------------------------------------------------------------------- */
 
 enum rec_status rec_tune_propose(const struct rec_tune_space *space,
@@ -253,6 +307,7 @@ enum rec_status rec_tune_propose(const struct rec_tune_space *space,
     estimator_finish(&e);
     if (st != REC_OK)
         return st;
+    found = found || find_new(space, trials, count, asked, &rng, &params);
     if (!found)
         return rec_error_set(err, REC_NOT_FOUND, "%s: nothing new is left to try",
                              space->family->name);

@@ -293,10 +293,44 @@ static void test_small(void **state) {
     assert_non_null(strstr(err.text, "nothing new"));
 }
 
+static const struct rec_param whole_table[] = {
+    {"count", REC_PARAM_INT, 0, 1000, true, 7, NULL, ""},
+    {"even", REC_PARAM_BOOL, 0, 1, false, 0, NULL, ""},
+};
+static const struct rec_tune_range whole_ranges[] = {
+    {.name = "count", .min = 1, .max = 150, .log_scale = true, .zero = true}, {.name = NULL}};
+static const struct rec_family whole = {.name = "whole",
+                                        .params = whole_table,
+                                        .param_count = COUNT(whole_table),
+                                        .tune = whole_ranges};
+
+/* Goal: so do 151 numbers with two choices, though draws seldom find the last of the large ones. */
+static void test_every_place(void **state) {
+    enum { PLACES = 2 * 151 };
+    static struct rec_tune_trial trials[PLACES];
+    static bool tried[PLACES];
+    (void)state;
+    struct rec_tune_space space = space_of(&whole);
+    const struct rec_tune_asked asked = {.seed = 1, .number = PLACES};
+    struct rec_params params;
+    struct rec_error err = {0};
+    for (uint32_t n = 0; n < PLACES; n++) {
+        params = propose(&space, trials, n, 1, n);
+        add(&trials[n], n, &params, 1.0 / (1.0 + get(&params, "count")));
+        size_t place = 2 * (size_t)get(&params, "count") + (size_t)get(&params, "even");
+        assert_true(place < PLACES && !tried[place]);
+        tried[place] = true;
+    }
+    assert_int_equal(rec_tune_propose(&space, trials, PLACES, &asked, &params, &err),
+                     REC_NOT_FOUND);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_better_than_random), cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_valid), cmocka_unit_test(test_failures_are_avoided),
-        cmocka_unit_test(test_small)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_better_than_random),
+                                       cmocka_unit_test(test_deterministic),
+                                       cmocka_unit_test(test_valid),
+                                       cmocka_unit_test(test_failures_are_avoided),
+                                       cmocka_unit_test(test_small),
+                                       cmocka_unit_test(test_every_place)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,22 +184,6 @@ static void test_timeout_before_the_first(void **state) {
     assert_int_equal(world->search.count, 0);
 }
 
-/* Goal: what was found before the time was up is the result. The first trial is quick, as it is the
- * start; the others wait until they are stopped. */
-static void test_timeout(void **state) {
-    struct world *world = *state;
-    begin(world, 40, 1, NULL);
-    world->options.timeout_s = 1e-9;
-    world->options.trials = 1;
-    enum rec_status st = rec_tune_search_run(&world->options, &world->search, &world->err);
-    if (st == REC_OK) { /* it was quicker than the first look at the clock */
-        assert_int_equal(world->search.count, 1);
-        assert_int_equal(world->search.end, REC_TUNE_DONE);
-    } else {
-        assert_int_equal(st, REC_CANCELLED);
-    }
-}
-
 static void test_cancel(void **state) {
     struct world *world = *state;
     begin(world, 1000, 2, NULL);
@@ -252,6 +236,48 @@ static void test_resume(void **state) {
     run(world);
     assert_int_equal(world->ended, 0);
     assert_int_equal(atomic_load(&toy_fits), 24);
+}
+
+/* Goal: what was found before the time was up is the result. The first trial is quick, and in the
+ * study; the second waits until it is stopped. */
+static void test_timeout(void **state) {
+    struct world *world = *state;
+    static const char *const slow[] = {"wait=60000", NULL};
+    begin(world, 1, 1, NULL);
+    open_study(world);
+    run(world);
+    rec_study_close(&world->options.study);
+    atomic_store(&toy_fits, 0);
+    begin(world, 40, 1, slow);
+    open_study(world);
+    world->options.timeout_s = 0.05;
+    run(world);
+    const struct rec_tune_search *search = &world->search;
+    assert_int_equal(search->end, REC_TUNE_TIMED_OUT);
+    assert_int_equal(atomic_load(&toy_fits), 1);
+    assert_int_equal(search->count, 1); /* what was cut off leaves no trace */
+    assert_int_equal(search->best, 0);
+    assert_int_equal(search->trials[0].state, REC_STUDY_COMPLETE);
+    assert_int_equal(search->failed, 0);
+}
+
+/* Goal: a search ends when all places of a small space were tried, and has the best of them; the
+ * start counts, also where it is none of them. */
+static void test_exhausted(void **state) {
+    struct world *world = *state;
+    for (size_t workers = 1; workers <= 3; workers++) {
+        begin(world, 100, workers, NULL);
+        world->space.dim[0] =
+            (struct rec_tune_dim){.row = world->space.dim[0].row, .max = 1.0, .whole = true};
+        run(world);
+        const struct rec_tune_search *search = &world->search;
+        assert_int_equal(search->end, REC_TUNE_EXHAUSTED);
+        assert_int_equal(search->count, 3); /* .5, 0 and 1 */
+        assert_int_equal(search->complete, 3);
+        assert_numbers(search);
+        double best = value_of(&world->space, &search->trials[search->best], "x");
+        assert_true(fabs(best - 1.0) < 1e-9 || fabs(best - 0.5) < 1e-9);
+    }
 }
 
 /* Goal: a study of another search is refused, naming both. */
@@ -355,6 +381,7 @@ int main(void) {
                                        TEST(test_timeout_before_the_first),
                                        TEST(test_timeout),
                                        TEST(test_cancel),
+                                       TEST(test_exhausted),
                                        TEST(test_resume),
                                        TEST(test_other_study),
                                        TEST(test_foreign_rows),
