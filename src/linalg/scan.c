@@ -11,6 +11,7 @@
  * by words: 64 items, four dimensions of each after the other, so one broadcast of four query bytes
  * serves all of them and no sum is ever taken across a vector. */
 #include <string.h>
+#include <unistd.h>
 
 #include "scan.h"
 
@@ -108,6 +109,26 @@ bool rec_scan_can_code(const float *rows, size_t items, size_t n) {
 
 /* ---- making ------------------------------------------------------------------------- */
 
+enum {
+    ALONE_ITEMS_MAX =
+        1 << 15,   /* more are shared by all cores: a model of a million is waited for */
+    CORES_MAX = 8, /* by then memory is what is waited for */
+    TASK_WORDS = 64,
+};
+
+/* NULL where one thread does as well, or there is no other. */
+static struct rec_pool *pool_for(size_t items) {
+    long cores = items > ALONE_ITEMS_MAX ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+    struct rec_pool *pool = NULL;
+    if (cores > 1)
+        (void)rec_pool_create(cores < CORES_MAX ? (size_t)cores : CORES_MAX, false, &pool, NULL);
+    return pool;
+}
+
+static void run(struct rec_scan *scan, struct rec_pool *pool, rec_pool_fn fn, void *context) {
+    rec_pool_run(pool, (scan->words + TASK_WORDS - 1) / TASK_WORDS, fn, context);
+}
+
 struct length {
     uint32_t key; /* the bits of the squared length, in reverse: those of floats from 0 on rise */
     uint32_t item;
@@ -131,20 +152,35 @@ static void sort_lengths(struct length *from, struct length *to, size_t count) {
     }
 }
 
+struct measuring {
+    const struct rec_scan *scan;
+    struct length *lengths;
+};
+
+static void measure_task(void *context, size_t task, size_t worker) {
+    const struct measuring *measuring = context;
+    const struct rec_scan *scan = measuring->scan;
+    size_t begin = task * TASK_WORDS * SCAN_WORD, end = begin + TASK_WORDS * SCAN_WORD;
+    (void)worker;
+    for (size_t i = begin; i < end && i < scan->items; i++) {
+        const float *row = scan->rows + i * scan->n;
+        struct length *length = &measuring->lengths[i];
+        float squared = rec_kernels_dot(row, row, scan->n);
+        memcpy(&length->key, &squared, sizeof(squared));
+        length->key = ~length->key;
+        length->item = (uint32_t)i;
+    }
+}
+
 /* By length, which float sums tell well enough: what bounds a word is the largest in it. */
-static enum rec_status sort_items(struct rec_scan *scan, struct rec_error *err) {
+static enum rec_status sort_items(struct rec_scan *scan, struct rec_pool *pool,
+                                  struct rec_error *err) {
     const size_t items = scan->items;
     struct length *lengths = rec_alloc_array(items, 2 * sizeof(*lengths));
     if (lengths == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory to order %u x %zu numbers", scan->items,
                              scan->n);
-    for (uint32_t i = 0; i < items; i++) {
-        const float *row = scan->rows + i * scan->n;
-        float squared = rec_kernels_dot(row, row, scan->n);
-        memcpy(&lengths[i].key, &squared, sizeof(squared));
-        lengths[i].key = ~lengths[i].key;
-        lengths[i].item = i;
-    }
+    run(scan, pool, measure_task, &(struct measuring){scan, lengths});
     sort_lengths(lengths, lengths + items, items);
     for (size_t slot = 0; slot < scan->words * SCAN_WORD; slot++)
         scan->order[slot] = slot < items ? lengths[items + slot].item : SCAN_NO_ITEM;
@@ -160,10 +196,13 @@ static void fetch_row(const struct rec_scan *scan, size_t slot) {
             __builtin_prefetch(scan->rows + scan->order[slot] * scan->n + i);
 }
 
-static void encode_all(struct rec_scan *scan) {
+static void encode_task(void *context, size_t task, size_t worker) {
     enum { AHEAD = 8 };
+    struct rec_scan *scan = context;
     size_t word_bytes = scan->quads * SCAN_WORD * 4;
-    for (size_t slot = 0; slot < scan->items; slot++) {
+    size_t begin = task * TASK_WORDS * SCAN_WORD, end = begin + TASK_WORDS * SCAN_WORD;
+    (void)worker;
+    for (size_t slot = begin; slot < end && slot < scan->items; slot++) {
         size_t word = slot / SCAN_WORD, lane = slot % SCAN_WORD;
         fetch_row(scan, slot + AHEAD);
         struct scan_coded coded =
@@ -174,6 +213,10 @@ static void encode_all(struct rec_scan *scan) {
         scan->error[word] = error > scan->error[word] ? error : scan->error[word];
         scan->norm[word] = norm > scan->norm[word] ? norm : scan->norm[word];
     }
+}
+
+static void encode_all(struct rec_scan *scan, struct rec_pool *pool) {
+    run(scan, pool, encode_task, scan);
     /* None is shorter than one that follows, whatever the float sums made of the order. */
     for (size_t word = scan->words - 1; word-- > 0;)
         if (scan->norm[word] < scan->norm[word + 1])
@@ -204,14 +247,16 @@ enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, str
     if (scan == NULL || (coded && !allocate(scan)))
         st = rec_error_set(err, REC_NO_MEMORY, "no memory for the 8-bit copy of %u x %zu numbers",
                            items, n);
+    struct rec_pool *pool = st == REC_OK && coded ? pool_for(items) : NULL;
     if (st == REC_OK && coded)
-        st = sort_items(scan, err);
+        st = sort_items(scan, pool, err);
+    if (st == REC_OK && coded)
+        encode_all(scan, pool);
+    rec_pool_destroy(&pool);
     if (st != REC_OK) {
         rec_scan_destroy(&scan);
         return st;
     }
-    if (coded)
-        encode_all(scan);
     *out = scan;
     return REC_OK;
 }

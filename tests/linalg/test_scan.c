@@ -306,6 +306,17 @@ static void check_walk(void) {
     rec_alloc_free(mask);
 }
 
+/* So many rows that all cores make the copies, in tasks of which the last is not whole. */
+static void check_cores(void) {
+    enum { ROWS = (1 << 15) + 4321, N = 8 };
+    static const uint32_t limits[] = {ROWS, ROWS - 1, 4097, 0};
+    struct world world;
+    world_init(&world, RANDOM, ROWS, N);
+    for (size_t i = 0; i < COUNT(limits); i++)
+        check_list(&world, limits[i], NULL, 300);
+    world_finish(&world);
+}
+
 /* Only the rows' errors count: the query's codes are exact, and the one dimension that sets the
  * rows' scale is not asked for. */
 static void check_row_errors(void) {
@@ -352,6 +363,7 @@ static void test_lists(void **state) {
     (void)state;
     for_each_variant(check_row_errors);
     for_each_variant(check_roundings);
+    for_each_variant(check_cores);
     for_each_variant(check_patterns);
     for_each_variant(check_lengths);
     for_each_variant(check_many);
