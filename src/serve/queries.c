@@ -73,14 +73,29 @@ static size_t slots_wanted(const struct rec_queries *queries, const struct rec_q
     return want < most ? want : most;
 }
 
-/* Lays the stripe out anew, empty. On failure it keeps nothing: a cache may. */
+static void keep(struct rec_query_stripe *stripe, const struct rec_query_tag *tag,
+                 const float *query) {
+    size_t slot = slot_of(stripe, tag->user - 1), floats = stripe->query_floats;
+    stripe->tag[slot] = *tag;
+    memcpy(stripe->floats + slot * floats, query, floats * sizeof(*query));
+}
+
+/* Lays the stripe out anew. What it has stays where only the number of slots changes, or a service
+ * that has just started would forget most of what it makes. On failure it keeps nothing: a cache
+ * may. */
 static void lay_out(struct rec_query_stripe *stripe, size_t slots, size_t query_floats) {
-    rec_alloc_free(stripe->tag);
-    rec_alloc_free(stripe->floats);
+    struct rec_query_tag *tag = stripe->tag;
+    float *floats = stripe->floats;
+    size_t had = stripe->query_floats == query_floats ? stripe->slots : 0;
     stripe->tag = rec_alloc_array(slots, sizeof(*stripe->tag));
     stripe->floats = rec_alloc_array(slots, query_floats * sizeof(*stripe->floats));
     stripe->slots = stripe->tag != NULL && stripe->floats != NULL ? slots : 0;
     stripe->query_floats = query_floats;
+    for (size_t i = 0; i < had && stripe->slots > 0; i++)
+        if (tag[i].user != 0)
+            keep(stripe, &tag[i], floats + i * query_floats);
+    rec_alloc_free(tag);
+    rec_alloc_free(floats);
 }
 
 void rec_queries_put(struct rec_queries *queries, uint32_t user, uint64_t serial, uint64_t version,
@@ -95,11 +110,8 @@ void rec_queries_put(struct rec_queries *queries, uint32_t user, uint64_t serial
         stripe->serial = serial;
         if (slots > 0 && (slots != stripe->slots || stripe->query_floats != query_floats))
             lay_out(stripe, slots, query_floats);
-        if (slots > 0 && stripe->slots > 0) {
-            size_t slot = slot_of(stripe, user);
-            stripe->tag[slot] = (struct rec_query_tag){serial, version, user + 1};
-            memcpy(stripe->floats + slot * query_floats, query, query_floats * sizeof(*query));
-        }
+        if (slots > 0 && stripe->slots > 0)
+            keep(stripe, &(struct rec_query_tag){serial, version, user + 1}, query);
     }
     pthread_mutex_unlock(&stripe->lock);
 }

@@ -60,6 +60,25 @@ static void test_drop(void **state) {
     rec_queries_finish(&queries);
 }
 
+/* Users come one after the other, and the table grows under them: nobody is forgotten. */
+static void test_growth(void **state) {
+    (void)state;
+    enum { USERS = 3000 };
+    struct rec_queries queries = {.stripe_bytes_max = 0};
+    float query[FLOATS] = {0}, out[FLOATS];
+    rec_queries_init(&queries, 1 << 20);
+    for (uint32_t user = 0; user < USERS; user++) {
+        query[0] = (float)user;
+        rec_queries_put(&queries, user, 1, user, query, FLOATS);
+    }
+    for (uint32_t user = 0; user < USERS; user++) {
+        query[0] = (float)user;
+        assert_true(rec_queries_get(&queries, user, 1, user, out, FLOATS));
+        assert_memory_equal(out, query, sizeof(out));
+    }
+    rec_queries_finish(&queries);
+}
+
 static void test_bounds(void **state) {
     (void)state;
     enum { STRIPES = REC_SERVE_QUERY_STRIPES, CAP = STRIPES * 2048, USERS = 5000 };
@@ -95,6 +114,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lookup),
         cmocka_unit_test(test_drop),
+        cmocka_unit_test(test_growth),
         cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests_name("serve/queries", tests, NULL, NULL);
