@@ -39,6 +39,14 @@ size_t app_memory(const struct config *config);
 /* The value of `id`, or the database's path with ".model" behind. */
 void app_model_path(const struct config *config, enum setting_id id, char *out, size_t cap);
 
+/* ---- outputs.c ----------------------------------------------------------------- */
+
+/* BAD_INPUT when a file that the settings would have written is a database, is read by the same
+ * command, or is named twice. */
+enum rec_status app_check_outputs(const struct config *config, struct rec_error *err);
+/* The same when something that is no model stands where a model would be written. */
+enum rec_status app_check_model_output(const char *path, struct rec_error *err);
+
 /* ---- progress.c ---------------------------------------------------------------- */
 
 /* A line that tells how far long work is: redrawn in place on a terminal, a plain line every few

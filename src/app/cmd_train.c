@@ -107,7 +107,9 @@ int cmd_train(const struct config *config) {
     bool began = false;
 
     app_model_path(config, SET_OUT, path, sizeof(path));
-    enum rec_status st = rec_store_open(&options, &store, &err);
+    enum rec_status st = app_check_model_output(path, &err);
+    if (st == REC_OK)
+        st = rec_store_open(&options, &store, &err);
     if (st == REC_OK)
         st = fit_and_save(config, store, path, &began, &err);
     rec_store_close(&store);

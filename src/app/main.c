@@ -155,7 +155,8 @@ static int run(const struct command *command, int argc, char **argv) {
     } else if (st == REC_OK && config.positional_count > command->positional_max) {
         (void)fprintf(stderr, "recsysd %s: unexpected argument '%.60s'\n", command->name,
                       config.positional[command->positional_max]);
-    } else if (st != REC_OK || set_up(&config, &err) != REC_OK) {
+    } else if (st != REC_OK || set_up(&config, &err) != REC_OK ||
+               app_check_outputs(&config, &err) != REC_OK) {
         (void)app_fail(&err);
     } else {
         code = command->run(&config);

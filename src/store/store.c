@@ -173,15 +173,21 @@ enum rec_status rec_store_counts(struct rec_store *store, struct rec_store_count
     return st;
 }
 
-enum rec_status rec_store_check(struct rec_store *store, struct rec_error *err) {
+/* SQLite would go on writing to a file that has lost its name, and all would be lost. */
+static enum rec_status check_name(const struct rec_store *store, struct rec_error *err) {
     struct stat info;
-    struct rec_store_counts counts;
-    /* SQLite would go on writing to a file that has lost its name, and all would be lost. */
     if (stat(store->path, &info) != 0)
         return rec_error_set(err, REC_IO, "%s: %s", store->path, strerror(errno));
     if (info.st_dev != store->device || info.st_ino != store->inode)
         return rec_error_set(err, REC_IO, "%s: was replaced by another file", store->path);
-    enum rec_status st = rec_store_counts(store, &counts, err);
+    return REC_OK;
+}
+
+enum rec_status rec_store_check(struct rec_store *store, struct rec_error *err) {
+    struct rec_store_counts counts;
+    enum rec_status st = check_name(store, err);
+    if (st == REC_OK)
+        st = rec_store_counts(store, &counts, err);
     if (st == REC_OK && store->writer != NULL)
         st = rec_writer_probe(store->writer, err);
     return st;
@@ -193,7 +199,8 @@ enum rec_status rec_store_submit(struct rec_store *store, struct rec_write *writ
                                  struct rec_error *err) {
     if (store->writer == NULL)
         return rec_error_set(err, REC_CONFLICT, "%s: was opened for reading", store->path);
-    return rec_writer_submit(store->writer, write, err);
+    enum rec_status st = check_name(store, err);
+    return st == REC_OK ? rec_writer_submit(store->writer, write, err) : st;
 }
 
 void rec_store_flush(struct rec_store *store) {

@@ -258,6 +258,41 @@ class Import(Folder):
                          "user=a,item=b", self.dir / "none.csv"), "none.csv")
 
 
+class Outputs(Folder):
+    """Goal: a file is never written over a database, a study, the data that are read, what is no
+    model, or another output; and what stands there stays as it was."""
+
+    def test_refused(self):
+        self.imported()
+        model = self.trained()
+        data, study, page = self.dir / "data.csv", self.dir / "study.db", self.dir / "page.html"
+        data.write_text("user,item,timestamp\n" + "".join(
+            f"{u},{(u * 7 + n * 3) % 40},{1000 + u * 50 + n}\n" for u in range(40) for n in range(9)))
+        form = ("--format", "csv", "--columns", "user=user,item=item,timestamp=timestamp",
+                "--type", "order")
+        tune = ("tune", *form, data, "--model", "popularity", "--trials", "1", "--study", study)
+        self.assertEqual(run(*tune).returncode, 0)
+        evaluate = ("evaluate", *form, data, "--models", "popularity", "--results")
+        train = ("train", "--db", self.db, "--model", "popularity", "--out")
+        rows = [(self.db, "is a database", (*train, self.db)),
+                (data, "is not a model", (*train, data)),
+                (self.db, "is a database", ("synth", "--users", "3", "--out", self.db)),
+                (self.db, "is a database", (*evaluate, "none", "--html", self.db)),
+                (self.db, "is a database", (*evaluate, self.db)),
+                (data, "is the data as well", (*evaluate, "none", "--per-user", data)),
+                (data, "is the data as well", (*tune, "--html", data)),
+                (study, "is study as well", (*tune, "--html", study)),
+                (page, "is json as well", (*evaluate, "none", "--json", page, "--csv", page))]
+        for path, text, command in rows:
+            with self.subTest(text=text, command=command):
+                before = path.read_bytes() if path.exists() else None
+                self.refused(run(*command), str(path), text, code=2)
+                self.assertEqual(path.read_bytes() if path.exists() else None, before)
+        self.assertEqual(run(*train, model).returncode, 0)  # over a model, as ever
+        page.write_text("an older page")
+        self.assertEqual(run(*evaluate, "none", "--html", page).returncode, 0)
+
+
 class Start(Folder):
     """Goal: a start that cannot serve says why in one line and exits with an error."""
 
