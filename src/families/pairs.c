@@ -148,19 +148,19 @@ static void fill_caches(struct rec_pairs *self, const float *item_layer, uint32_
 
 enum rec_status rec_pairs_open(struct rec_model *model, const struct rec_pairs_spec *spec,
                                struct rec_error *err) {
+    struct rec_pairs found = {.spec = *spec};
     const float *item_layer = NULL;
     size_t items = model->items, row = spec->row;
+    enum rec_status st = find_all(model, &found, &item_layer, err);
+    if (st != REC_OK)
+        return st;
+    /* only now: what the parameters of a file ask for, its tensors have */
     struct rec_pairs *self =
         rec_alloc_extra(sizeof(*self), open_floats(spec, items), sizeof(float));
     if (self == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "%s: no memory for %zu items", model->family->name,
                              items);
-    self->spec = *spec;
-    enum rec_status st = find_all(model, self, &item_layer, err);
-    if (st != REC_OK) {
-        rec_alloc_free(self);
-        return st;
-    }
+    *self = found;
     float *next = self->values;
     self->table = next;
     self->sample = next += words_of(items) * WORD * row;

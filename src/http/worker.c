@@ -151,6 +151,9 @@ static void on_done(void *context, struct MHD_Connection *connection, void **sta
     if (call == NULL)
         return;
     *state = NULL;
+    /* A client that hung up while it was LATER is done without a look at it in on_call: what the
+     * other thread wrote is ours to see from here on. */
+    (void)atomic_load(&call->later);
     rec_watch_mark(call->watch, REC_WATCH_WAITING, rec_clock_monotonic_ns());
     call_give(worker, call);
     atomic_fetch_sub(&worker->in_flight, 1);

@@ -245,7 +245,7 @@ struct rec_gather {
     struct rec_scratch *spare;
     size_t made; /* scratches beside the workers' */
     bool stopping;
-    uint32_t items_min;        /* of fewer, a pass is never worth a wait */
+    atomic_uint items_min;     /* of fewer, a pass is never worth a wait */
     atomic_size_t unscored;    /* lists that are being scored or wait for it */
     atomic_uint alone;         /* lists that might have been scored at once so far */
     _Atomic uint64_t worth_ns; /* what a list's share of a pass took of late */

@@ -41,6 +41,27 @@ static void test_explodes(void **state) {
     rec_dataset_destroy(&data);
 }
 
+/* Goal: a file that claims more items than its tensors have is refused for that, before any memory
+ * is asked for. */
+static void test_claims(void **state) {
+    struct rec_dataset *data = world_random(USERS, ITEMS, 1);
+    struct rec_error err;
+    (void)state;
+    for (size_t f = 0; f < COUNT(both); f++) {
+        struct rec_model *model = fit(both[f], data, "epochs=1", &err);
+        assert_non_null(model);
+        struct rec_model claims = *model;
+        claims.items = REC_ITEMS_MAX;
+        err = (struct rec_error){.status = REC_OK};
+        rec_alloc_fail_at(0);
+        CHECK_ROW(both[f]->open(&claims, &err) == REC_CORRUPT, both[f]->name);
+        rec_alloc_fail_at(-1);
+        CHECK_ROW(strstr(err.text, "item_embeddings") != NULL, err.text);
+        rec_model_destroy(&model);
+    }
+    rec_dataset_destroy(&data);
+}
+
 /* Goal: whatever the settings, a model comes out whose scores are numbers. */
 static void test_settings(void **state) {
     static const char *const rows[] = {
@@ -227,9 +248,9 @@ static int start(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_explodes),       cmocka_unit_test(test_settings),
-        cmocka_unit_test(test_has_everything), cmocka_unit_test(test_histories),
-        cmocka_unit_test(test_long_histories),
+        cmocka_unit_test(test_explodes),  cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_settings),  cmocka_unit_test(test_has_everything),
+        cmocka_unit_test(test_histories), cmocka_unit_test(test_long_histories),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
