@@ -145,7 +145,7 @@ enum { REC_SCAN_QUERIES = 16 }; /* asked together in one pass */
 struct rec_scan;
 
 /* shapes: rows [items x n], row-major, borrowed: it must outlive the scan.
- * cost:   n + 8 bytes an item, rounded up to whole 64 items and 4 dimensions */
+ * cost:   n + 12 bytes an item, rounded up to whole 64 items and 4 dimensions */
 enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, struct rec_scan **out,
                                 struct rec_error *err);
 void rec_scan_destroy(struct rec_scan **scan);

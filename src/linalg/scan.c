@@ -184,6 +184,8 @@ static enum rec_status sort_items(struct rec_scan *scan, struct rec_pool *pool,
     sort_lengths(lengths, lengths + items, items);
     for (size_t slot = 0; slot < scan->words * SCAN_WORD; slot++)
         scan->order[slot] = slot < items ? lengths[items + slot].item : SCAN_NO_ITEM;
+    for (size_t slot = 0; slot < items; slot++)
+        scan->slot[scan->order[slot]] = (uint32_t)slot;
     rec_alloc_free(lengths);
     return REC_OK;
 }
@@ -225,12 +227,13 @@ static void encode_all(struct rec_scan *scan, struct rec_pool *pool) {
 
 static bool allocate(struct rec_scan *scan) {
     scan->order = rec_alloc_array(scan->words, SCAN_WORD * sizeof(*scan->order));
+    scan->slot = rec_alloc_array(scan->items, sizeof(*scan->slot));
     scan->codes = rec_alloc_array(scan->words, scan->quads * SCAN_WORD * 4);
     scan->scale = rec_alloc_array(scan->words, SCAN_WORD * sizeof(*scan->scale));
     scan->error = rec_alloc_array(scan->words, sizeof(*scan->error));
     scan->norm = rec_alloc_array(scan->words, sizeof(*scan->norm));
-    return scan->order != NULL && scan->codes != NULL && scan->scale != NULL &&
-           scan->error != NULL && scan->norm != NULL;
+    return scan->order != NULL && scan->slot != NULL && scan->codes != NULL &&
+           scan->scale != NULL && scan->error != NULL && scan->norm != NULL;
 }
 
 enum rec_status rec_scan_create(const float *rows, uint32_t items, size_t n, struct rec_scan **out,
@@ -267,6 +270,7 @@ void rec_scan_destroy(struct rec_scan **scan_pointer) {
         return;
     *scan_pointer = NULL;
     rec_alloc_free(scan->order);
+    rec_alloc_free(scan->slot);
     rec_alloc_free(scan->codes);
     rec_alloc_free(scan->scale);
     rec_alloc_free(scan->error);

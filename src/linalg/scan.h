@@ -20,6 +20,7 @@ struct rec_scan {
     size_t n, quads, words;
     uint32_t items;
     uint32_t *order; /* [words][SCAN_WORD] the items, longest row first; SCAN_NO_ITEM at the end */
+    uint32_t *slot;  /* [items] where each stands in order */
     uint8_t *codes;  /* [words][quads][SCAN_WORD][4]; NULL: these rows can only be scored exactly */
     float *scale;    /* [words][SCAN_WORD] */
     float *error;    /* [words] the largest |y - ŷ| and |y| of a word, rounded up */

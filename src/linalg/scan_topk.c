@@ -25,8 +25,8 @@
  * from below. For that, they must know which items may enter; later words look only at the few that
  * reach the bar.
  *
- * Where few items may enter at all, these are scored and no copy is read: in the order of their
- * norms, with the same end, when they are many enough to be worth the walk. */
+ * Where few items may enter at all, these are scored and no copy is read: a few of the longest,
+ * which set the bar, then the others as they lie in memory, without those too short to reach it. */
 #include <string.h>
 
 #include "scan.h"
@@ -34,10 +34,11 @@
 enum {
     HEAD = 4, /* words that set the first bar */
     HEAD_ITEMS = HEAD * SCAN_WORD,
-    TOGETHER = 16,   /* scored together: rows of one call of the kernel */
-    WAITING = 64,    /* fetched ahead at most, where no bar depends on it soon */
-    FEW = 8,         /* where not one in so many may enter, only these are read */
-    WALK_FROM = 512, /* fewer are all read, in the order of the mask */
+    TOGETHER = 16,      /* scored together: rows of one call of the kernel */
+    WAITING = 64,       /* fetched ahead at most, where no bar depends on it soon */
+    FEW = 8,            /* where not one in so many may enter, only these are read */
+    LONGEST_FROM = 512, /* fewer are all read: looking for the longest would take more */
+    LONGEST_WORDS = 256,/* in which the longest are looked for */
 };
 #define TINY  0x1p-100f /* see above; a normal float, for the others are slow */
 #define SLACK (1.0 + 16.0 * (double)FLT_EPSILON)
@@ -149,22 +150,72 @@ static size_t open_count(const struct pass *pass) {
     return open;
 }
 
-static void score_marked(struct pass *pass) {
+/* Scores about as many of the longest as set a bar. Returns how many slots they were taken from. */
+static size_t score_longest(struct pass *pass) {
+    const struct rec_scan *scan = pass->scan;
+    const size_t enough = 8 * pass->asked->top->k;
+    size_t words = scan->words < LONGEST_WORDS ? scan->words : LONGEST_WORDS, word = 0, taken = 0;
+    for (; word < words && taken < enough; word++)
+        for (uint64_t open = open_items(pass, word); open != 0; open &= open - 1, taken++)
+            wait_for_score(pass, scan->order[word * SCAN_WORD + (size_t)__builtin_ctzll(open)]);
+    score_waiting(pass);
+    return word * SCAN_WORD;
+}
+
+/* How many slots the bar leaves. */
+static size_t slots_left(const struct pass *pass) {
+    size_t first = 0, end = pass->scan->words;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (is_over(pass, middle))
+            end = middle;
+        else
+            first = middle + 1;
+    }
+    return end * SCAN_WORD;
+}
+
+/* Marked items, gathered so that where they stand is fetched for many of them at a time. */
+struct marked {
+    uint32_t item[WAITING];
+    size_t count;
+    size_t first, end; /* slots that are asked */
+    float bar;         /* that end is for */
+};
+
+static void take_marked(struct pass *pass, struct marked *marked) {
+    const uint32_t *slot = pass->scan->slot;
+    for (size_t i = 0; i < marked->count; i++) {
+        uint32_t item = marked->item[i];
+        if (slot != NULL && (slot[item] < marked->first || slot[item] >= marked->end))
+            continue;
+        wait_for_score(pass, item);
+        if (pass->bar > marked->bar) {
+            marked->bar = pass->bar;
+            marked->end = slots_left(pass);
+        }
+    }
+    marked->count = 0;
+}
+
+/* Those in slots from `first` on, in the order of the mask: their rows lie one after the other, and
+ * what memory takes decides here. */
+static void score_marked(struct pass *pass, size_t first) {
     const uint64_t *mask = pass->asked->mask;
+    const uint32_t *slot = pass->scan->slot;
+    struct marked marked = {.first = first, .end = SIZE_MAX, .bar = -INFINITY};
     for (uint32_t word = 0; word < (pass->items + 63) / 64; word++)
         for (uint64_t open = mask[word]; open != 0; open &= open - 1) {
             uint32_t item = word * 64 + (uint32_t)__builtin_ctzll(open);
-            if (item < pass->items)
-                wait_for_score(pass, item);
+            if (item >= pass->items)
+                break;
+            marked.item[marked.count++] = item;
+            if (slot != NULL)
+                __builtin_prefetch(slot + item);
+            if (marked.count == WAITING)
+                take_marked(pass, &marked);
         }
-    score_waiting(pass);
-}
-
-static void score_by_norm(struct pass *pass) {
-    const struct rec_scan *scan = pass->scan;
-    for (size_t word = 0; word < scan->words && !is_over(pass, word); word++)
-        for (uint64_t open = open_items(pass, word); open != 0; open &= open - 1)
-            wait_for_score(pass, scan->order[word * SCAN_WORD + (size_t)__builtin_ctzll(open)]);
+    take_marked(pass, &marked);
     score_waiting(pass);
 }
 
@@ -301,19 +352,16 @@ static bool needs_copies(struct pass *pass, int8_t *codes) {
     size_t open = pass->asked->mask == NULL ? pass->items : open_count(pass);
     bool few = open <= pass->items / FEW, coded = scan->codes != NULL;
     pass->waiting_max = few ? WAITING : TOGETHER;
-    if (few && (open < WALK_FROM || !coded)) {
-        score_marked(pass);
-        return false;
+    coded = coded && rec_scan_can_code(pass->asked->query, 1, scan->n);
+    if (coded) {
+        encode_query(pass, codes);
+        raise_bar(pass);
     }
-    if (!coded || !rec_scan_can_code(pass->asked->query, 1, scan->n)) {
-        scan_exactly(pass);
-        return false;
-    }
-    encode_query(pass, codes);
-    raise_bar(pass);
     if (few)
-        score_by_norm(pass);
-    return !few;
+        score_marked(pass, coded && open >= LONGEST_FROM ? score_longest(pass) : 0);
+    else if (!coded)
+        scan_exactly(pass);
+    return coded && !few;
 }
 
 /* codes [count][4 quads] */
@@ -327,6 +375,7 @@ static void ask(const struct rec_scan *scan, const struct rec_scan_query *querie
         pass->scan = scan;
         pass->asked = &queries[u];
         pass->items = queries[u].items < scan->items ? queries[u].items : scan->items;
+        pass->length = INFINITY; /* until it is known */
         pass->bar = -INFINITY;
         pass->waiting_count = 0;
         if (!needs_copies(pass, codes + u * scan->quads * 4))

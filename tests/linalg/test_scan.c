@@ -516,7 +516,7 @@ static void test_no_memory(void **state) {
         rec_alloc_fail_at(-1);
         if (st == REC_OK)
             break;
-        assert_true(st == REC_NO_MEMORY && scan == NULL && fail < 7);
+        assert_true(st == REC_NO_MEMORY && scan == NULL && fail < 8);
         assert_non_null(strstr(err.text, "3 x 2"));
         assert_int_equal(rec_alloc_live(), alive);
     }
