@@ -122,6 +122,10 @@ size_t rec_pool_threads(const struct rec_pool *pool); /* 1 for NULL */
  * threads: one rec_pool_run at a time per pool. */
 void rec_pool_run(struct rec_pool *pool, size_t tasks, rec_pool_fn fn, void *context);
 
+/* A number of the calling thread's own: 0, 1, ... in the order in which threads first ask. For data
+ * that are kept apart by thread, so that cores do not share cache lines. */
+unsigned rec_thread_number(void);
+
 /* Gives the calling thread the lowest scheduling priority (Linux: nice 19, SCHED_BATCH). */
 void rec_pool_lower_priority(void);
 

@@ -1,17 +1,24 @@
 /* telemetry: counters, gauges and latency histograms, written as Prometheus
  * text. Every metric is a static object; the registry is the list of them.
- * Updates are relaxed atomics: no lock, no allocation, any thread. */
+ * Updates are relaxed atomics: no lock, no allocation, any thread. What every
+ * request adds to is kept in parts, each on cache lines of its own, or cores
+ * would hand one line to and fro. */
 #ifndef RECSYSD_TELEMETRY_H
 #define RECSYSD_TELEMETRY_H
 
 #include "recsysd/base.h"
 
-enum { REC_TELEMETRY_BUCKETS = 20 }; /* 50 us doubling up to 13 s, then +Inf */
+enum {
+    REC_TELEMETRY_BUCKETS = 20, /* 50 us doubling up to 13 s, then +Inf */
+    REC_TELEMETRY_PARTS = 8,
+};
 
 struct rec_counter {
     const char *name, *help, *labels; /* labels: `op="recommend"` or NULL */
-    _Atomic uint64_t value;
-    struct rec_counter *next; /* registry.c only */
+    struct rec_counter *next;         /* registry.c only */
+    struct {
+        _Alignas(64) _Atomic uint64_t value;
+    } part[REC_TELEMETRY_PARTS]; /* they add up */
 };
 struct rec_gauge {
     const char *name, *help, *labels;
@@ -20,9 +27,11 @@ struct rec_gauge {
 };
 struct rec_histogram {
     const char *name, *help, *labels;
-    _Atomic uint64_t bucket[REC_TELEMETRY_BUCKETS + 1];
-    _Atomic uint64_t sum_ns;
     struct rec_histogram *next;
+    struct {
+        _Alignas(64) _Atomic uint64_t bucket[REC_TELEMETRY_BUCKETS + 1];
+        _Atomic uint64_t sum_ns;
+    } part[REC_TELEMETRY_PARTS]; /* they add up */
 };
 
 /* Adds to the list that rec_telemetry_write walks. Metrics of one name must be

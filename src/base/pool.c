@@ -37,6 +37,14 @@ struct rec_pool {
     struct worker worker[]; /* [threads - 1] */
 };
 
+unsigned rec_thread_number(void) {
+    static atomic_uint threads_seen;
+    static _Thread_local unsigned own; /* + 1; 0: none yet */
+    if (own == 0)
+        own = atomic_fetch_add(&threads_seen, 1) + 1;
+    return own - 1;
+}
+
 void rec_pool_lower_priority(void) {
     struct sched_param none = {0};
     (void)sched_setscheduler(0, SCHED_BATCH, &none);

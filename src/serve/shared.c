@@ -5,16 +5,11 @@
  * than what the lock protects. So there are several, each alone on its cache line. Writing gets
  * dearer by their number, which is why what a commit changes is gathered before the lock is taken.
  *
- * A thread takes its part when it first reads; threads past the number of parts share. */
+ * Threads past the number of parts share. */
 #include "internal.h"
 
-static atomic_uint threads_seen;
-static _Thread_local unsigned own_part; /* + 1; 0: none yet */
-
 static pthread_rwlock_t *own(struct rec_shared *shared) {
-    if (own_part == 0)
-        own_part = atomic_fetch_add(&threads_seen, 1) % REC_SHARED_PARTS + 1;
-    return &shared->part[own_part - 1].lock;
+    return &shared->part[rec_thread_number() % REC_SHARED_PARTS].lock;
 }
 
 void rec_shared_init(struct rec_shared *shared) {

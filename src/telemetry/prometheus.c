@@ -37,20 +37,40 @@ static void put_value(struct out *out, const char *name, const char *labels, int
         put(out, "%s %" PRId64 "\n", name, value);
 }
 
+static uint64_t total_of(const struct rec_counter *c) {
+    uint64_t total = 0;
+    for (size_t p = 0; p < REC_TELEMETRY_PARTS; p++)
+        total += atomic_load_explicit(&c->part[p].value, memory_order_relaxed);
+    return total;
+}
+
+static uint64_t bucket_of(const struct rec_histogram *h, size_t bucket) {
+    uint64_t total = 0;
+    for (size_t p = 0; p < REC_TELEMETRY_PARTS; p++)
+        total += atomic_load_explicit(&h->part[p].bucket[bucket], memory_order_relaxed);
+    return total;
+}
+
+static uint64_t sum_of(const struct rec_histogram *h) {
+    uint64_t total = 0;
+    for (size_t p = 0; p < REC_TELEMETRY_PARTS; p++)
+        total += atomic_load_explicit(&h->part[p].sum_ns, memory_order_relaxed);
+    return total;
+}
+
 static void put_histogram(struct out *out, const struct rec_histogram *h) {
     const char *labels = h->labels != NULL ? h->labels : "";
     const char *comma = h->labels != NULL ? "," : "";
     const char *open = h->labels != NULL ? "{" : "", *close = h->labels != NULL ? "}" : "";
     uint64_t count = 0;
     for (size_t i = 0; i < REC_TELEMETRY_BUCKETS; i++) {
-        count += atomic_load_explicit(&h->bucket[i], memory_order_relaxed);
+        count += bucket_of(h, i);
         put(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", h->name, labels, comma,
             (double)telemetry_bucket_ns(i) / 1e9, count);
     }
-    count += atomic_load_explicit(&h->bucket[REC_TELEMETRY_BUCKETS], memory_order_relaxed);
+    count += bucket_of(h, REC_TELEMETRY_BUCKETS);
     put(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", h->name, labels, comma, count);
-    put(out, "%s_sum%s%s%s %.9g\n", h->name, open, labels, close,
-        (double)atomic_load_explicit(&h->sum_ns, memory_order_relaxed) / 1e9);
+    put(out, "%s_sum%s%s%s %.9g\n", h->name, open, labels, close, (double)sum_of(h) / 1e9);
     put(out, "%s_count%s%s%s %" PRIu64 "\n", h->name, open, labels, close, count);
 }
 
@@ -72,8 +92,7 @@ size_t rec_telemetry_write(char *text, size_t cap) {
 
     for (struct rec_counter *c = telemetry_registry.counters; c != NULL; c = c->next) {
         put_head(&out, &name, c->name, c->help, "counter");
-        put_value(&out, c->name, c->labels,
-                  (int64_t)atomic_load_explicit(&c->value, memory_order_relaxed));
+        put_value(&out, c->name, c->labels, (int64_t)total_of(c));
     }
     for (struct rec_gauge *g = telemetry_registry.gauges; g != NULL; g = g->next) {
         put_head(&out, &name, g->name, g->help, "gauge");

@@ -1,7 +1,7 @@
 /* The metrics of the process and how they are updated.
  *
  * Registration happens at start, before threads; from then on the lists do not
- * change, and an update is one relaxed atomic addition. */
+ * change, and an update is one relaxed atomic addition to the thread's part. */
 #include "registry.h"
 
 struct registry telemetry_registry;
@@ -29,8 +29,12 @@ void rec_telemetry_register_histogram(struct rec_histogram *histogram) {
     REGISTER(list, histogram);
 }
 
+static size_t own_part(void) {
+    return rec_thread_number() % REC_TELEMETRY_PARTS;
+}
+
 void rec_counter_add(struct rec_counter *counter, uint64_t n) {
-    atomic_fetch_add_explicit(&counter->value, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counter->part[own_part()].value, n, memory_order_relaxed);
 }
 
 void rec_gauge_set(struct rec_gauge *gauge, int64_t value) {
@@ -42,9 +46,9 @@ uint64_t telemetry_bucket_ns(size_t i) {
 }
 
 void rec_histogram_observe(struct rec_histogram *histogram, uint64_t ns) {
-    size_t i = 0;
+    size_t i = 0, part = own_part();
     while (i < REC_TELEMETRY_BUCKETS && ns > telemetry_bucket_ns(i))
         i++;
-    atomic_fetch_add_explicit(&histogram->bucket[i], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&histogram->sum_ns, ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&histogram->part[part].bucket[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&histogram->part[part].sum_ns, ns, memory_order_relaxed);
 }
