@@ -255,12 +255,16 @@ enum rec_status rec_modelfile_load(const char *path, const struct rec_family *co
 
 /* ---- the slot (slot.c) --------------------------------------------------------------------- */
 
+enum { REC_SLOT_PARTS = 16 }; /* as many cache lines make a block that rec_alloc aligns */
+
 /* What one publish makes live. */
 struct rec_generation {
     struct rec_model *model;
     struct rec_model_info info;
-    uint64_t serial;  /* 1, 2, ... given by publish */
-    uint32_t holders; /* slot.c only, under its lock */
+    uint64_t serial; /* 1, 2, ... given by publish */
+    struct {
+        _Alignas(64) int64_t holders;
+    } part[REC_SLOT_PARTS]; /* slot.c only; each under its lock */
 };
 struct rec_slot;
 
@@ -277,6 +281,8 @@ void rec_slot_destroy(struct rec_slot **slot);
  * errors:  NULL when nothing has been published
  * threads: any; holds a mutex for a pointer copy, never for a score */
 struct rec_generation *rec_slot_acquire(struct rec_slot *slot);
+/* The serial of the live generation, 0: none; without holding it. */
+uint64_t rec_slot_serial(const struct rec_slot *slot);
 /* Gives back what acquire returned and sets *generation to NULL. NULL is fine. The last holder of a
  * replaced generation destroys it, outside the lock. */
 void rec_slot_release(struct rec_slot *slot, struct rec_generation **generation);

@@ -1,20 +1,50 @@
 /* The slot: the one place that says which generation is live.
  *
- * One mutex over a pointer and counts. A request holds it for a pointer copy and an increment, so
- * it is never held over a score, a file or a free; nothing lock-free until a profile shows this
- * lock. The slot itself counts as one holder of the live generation; whoever brings the count to
- * zero, a request that finishes late or the publish itself, destroys it after unlocking: freeing
- * a large model takes milliseconds, and no request waits for them. */
+ * A request holds a mutex for a pointer copy and an increment, so it is never held over a score, a
+ * file or a free. There are several of them, and as many counts of holders, each on a cache line
+ * of its own, and a thread uses its own part: with one, two workers hand its line to and fro four
+ * times a request. A publish takes all of them.
+ *
+ * Who holds a generation is known only to all parts together, and may give it back in another part
+ * than it was taken in. So while it is live nobody asks; from the publish that replaces it on,
+ * giving back takes all locks, and whoever makes the sum zero, a request that finishes late or the
+ * publish itself, destroys it after unlocking: freeing a large model takes milliseconds, and no
+ * request waits for them. */
 #include <assert.h>
 #include <pthread.h>
 
 #include "recsysd/model.h"
 
 struct rec_slot {
-    pthread_mutex_t lock;
-    struct rec_generation *live; /* lock */
-    uint64_t published;          /* lock: serial of the newest */
+    struct {
+        _Alignas(64) pthread_mutex_t lock;
+    } part[REC_SLOT_PARTS];
+    struct rec_generation *live; /* read under any lock, written under all */
+    _Atomic uint64_t published;  /* serial of the newest; written under all locks */
 };
+
+static size_t own_part(void) {
+    return rec_thread_number() % REC_SLOT_PARTS;
+}
+
+static void lock_all(struct rec_slot *slot) {
+    for (size_t i = 0; i < REC_SLOT_PARTS; i++)
+        pthread_mutex_lock(&slot->part[i].lock);
+}
+
+static void unlock_all(struct rec_slot *slot) {
+    for (size_t i = 0; i < REC_SLOT_PARTS; i++)
+        pthread_mutex_unlock(&slot->part[i].lock);
+}
+
+/* Under all locks. */
+static bool is_held(const struct rec_generation *generation) {
+    int64_t holders = 0;
+    for (size_t i = 0; i < REC_SLOT_PARTS; i++)
+        holders += generation->part[i].holders;
+    assert(holders >= 0);
+    return holders > 0;
+}
 
 struct rec_generation *rec_generation_create(struct rec_model **model,
                                              const struct rec_model_info *info) {
@@ -32,58 +62,71 @@ void rec_generation_destroy(struct rec_generation **generation_pointer) {
     if (generation == NULL)
         return;
     *generation_pointer = NULL;
-    assert(generation->holders == 0);
+    assert(!is_held(generation));
     rec_model_destroy(&generation->model);
     rec_alloc_free(generation);
 }
 
 struct rec_slot *rec_slot_create(void) {
     struct rec_slot *slot = rec_alloc_array(1, sizeof(*slot));
-    if (slot != NULL)
-        pthread_mutex_init(&slot->lock, NULL);
+    for (size_t i = 0; slot != NULL && i < REC_SLOT_PARTS; i++)
+        pthread_mutex_init(&slot->part[i].lock, NULL);
     return slot;
 }
 
-/* Under the lock. One holder fewer: the generation when that was the last, for the caller to
- * destroy once the lock is released. */
-static struct rec_generation *let_go(struct rec_generation *generation) {
-    if (generation == NULL)
-        return NULL;
-    assert(generation->holders > 0);
-    return --generation->holders == 0 ? generation : NULL;
-}
-
 struct rec_generation *rec_slot_acquire(struct rec_slot *slot) {
-    pthread_mutex_lock(&slot->lock);
+    size_t part = own_part();
+    pthread_mutex_lock(&slot->part[part].lock);
     struct rec_generation *live = slot->live;
     if (live != NULL)
-        live->holders++;
-    pthread_mutex_unlock(&slot->lock);
+        live->part[part].holders++;
+    pthread_mutex_unlock(&slot->part[part].lock);
     return live;
 }
 
+/* One holder fewer of a generation that is not live any more. */
+static void release_replaced(struct rec_slot *slot, struct rec_generation *held) {
+    lock_all(slot);
+    held->part[0].holders--;
+    bool dead = !is_held(held);
+    unlock_all(slot);
+    if (dead)
+        rec_generation_destroy(&held);
+}
+
 void rec_slot_release(struct rec_slot *slot, struct rec_generation **generation) {
-    if (*generation == NULL)
+    struct rec_generation *held = *generation;
+    size_t part = own_part();
+    if (held == NULL)
         return;
-    pthread_mutex_lock(&slot->lock);
-    struct rec_generation *dead = let_go(*generation);
-    pthread_mutex_unlock(&slot->lock);
     *generation = NULL;
-    rec_generation_destroy(&dead);
+    pthread_mutex_lock(&slot->part[part].lock);
+    bool live = held == slot->live;
+    if (live)
+        held->part[part].holders--;
+    pthread_mutex_unlock(&slot->part[part].lock);
+    if (!live)
+        release_replaced(slot, held);
 }
 
 void rec_slot_publish(struct rec_slot *slot, struct rec_generation **generation) {
     struct rec_generation *fresh = *generation;
     *generation = NULL;
-    assert(fresh != NULL && fresh->holders == 0 && fresh->serial == 0);
+    assert(fresh != NULL && !is_held(fresh) && fresh->serial == 0);
 
-    pthread_mutex_lock(&slot->lock);
-    fresh->serial = ++slot->published;
-    fresh->holders = 1;
-    struct rec_generation *dead = let_go(slot->live);
+    lock_all(slot);
+    struct rec_generation *dead = slot->live;
+    fresh->serial = atomic_load(&slot->published) + 1;
     slot->live = fresh;
-    pthread_mutex_unlock(&slot->lock);
+    atomic_store(&slot->published, fresh->serial);
+    if (dead != NULL && is_held(dead))
+        dead = NULL; /* the last holder destroys it */
+    unlock_all(slot);
     rec_generation_destroy(&dead);
+}
+
+uint64_t rec_slot_serial(const struct rec_slot *slot) {
+    return atomic_load(&slot->published);
 }
 
 void rec_slot_destroy(struct rec_slot **slot_pointer) {
@@ -91,9 +134,8 @@ void rec_slot_destroy(struct rec_slot **slot_pointer) {
     if (slot == NULL)
         return;
     *slot_pointer = NULL;
-    struct rec_generation *dead = let_go(slot->live);
-    assert(slot->live == NULL || dead != NULL); /* someone still holds it */
-    rec_generation_destroy(&dead);
-    pthread_mutex_destroy(&slot->lock);
+    rec_generation_destroy(&slot->live);
+    for (size_t i = 0; i < REC_SLOT_PARTS; i++)
+        pthread_mutex_destroy(&slot->part[i].lock);
     rec_alloc_free(slot);
 }

@@ -98,6 +98,38 @@ static void test_no_memory(void **state) {
     rec_generation_destroy(&unpublished);
 }
 
+static void *let_go_of_two(void *argument) {
+    struct rec_slot *slot = ((void **)argument)[0];
+    struct rec_generation *first = ((void **)argument)[1], *second = ((void **)argument)[2];
+    rec_slot_release(slot, &first);
+    rec_slot_release(slot, &second);
+    return NULL;
+}
+
+/* What one thread took another gives back, while it is live and after it was replaced. */
+static void test_given_to_another_thread(void **state) {
+    (void)state;
+    struct rec_slot *slot = rec_slot_create();
+    size_t bare = rec_alloc_live();
+    struct rec_generation *first = generation(1), *second = generation(2);
+    size_t each = (rec_alloc_live() - bare) / 2;
+    pthread_t thread;
+    assert_int_equal(rec_slot_serial(slot), 0);
+    rec_slot_publish(slot, &first);
+    assert_int_equal(rec_slot_serial(slot), 1);
+    struct rec_generation *held = rec_slot_acquire(slot);
+    rec_slot_publish(slot, &second);
+    assert_int_equal(rec_slot_serial(slot), 2);
+    assert_int_equal(rec_alloc_live(), bare + 2 * each);
+
+    void *both[] = {slot, held, rec_slot_acquire(slot)};
+    assert_int_equal(pthread_create(&thread, NULL, let_go_of_two, both), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rec_alloc_live(), bare + each);
+    rec_slot_destroy(&slot);
+    assert_int_equal(rec_alloc_live(), bare - 1);
+}
+
 enum { READERS = 4, PUBLISHES = 1000 };
 
 struct stress {
@@ -150,9 +182,8 @@ static void test_swaps_under_load(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_published),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_nothing_published), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_no_memory),         cmocka_unit_test(test_given_to_another_thread),
         cmocka_unit_test(test_swaps_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
