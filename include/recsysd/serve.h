@@ -32,8 +32,16 @@ struct rec_anonymous_event { /* an anonymous history's element */
     int64_t timestamp;
 };
 
+/* A user as looked up for one request; at NULL: there is none of this id. */
+struct rec_user;
+struct rec_found_user {
+    struct rec_user *at;
+    uint32_t index;
+};
+
 struct rec_recommend_query {
     const char *user_id;                       /* NULL: anonymous */
+    const struct rec_found_user *found;        /* user_id looked up before, or NULL */
     const struct rec_anonymous_event *history; /* oldest first; unknown items are passed over */
     size_t history_count;
     uint32_t k;           /* 1 .. REC_K_MAX */
@@ -90,11 +98,16 @@ enum rec_status rec_recommend_start(struct rec_serve *serve, size_t worker,
                                     const struct rec_recommend_later *later, bool *waits,
                                     struct rec_recommended *out, struct rec_error *err);
 
+/* For rec_recommend_versions and the query after it, of the same request. */
+struct rec_found_user rec_recommend_find(struct rec_serve *serve, const char *user_id);
+
 /* What an ETag of this user's personal list is made of, without making the list: while the three
  * stay the same, so does the list (not so a list of live popularity: serial 0). catalogue_version
- * differs from one process to the next. 0: nothing published; unknown user. */
-void rec_recommend_versions(struct rec_serve *serve, const char *user_id, uint64_t *serial,
-                            uint64_t *history_version, uint64_t *catalogue_version);
+ * differs from one process to the next. user NULL: none is asked about. 0: nothing published;
+ * unknown user. */
+void rec_recommend_versions(struct rec_serve *serve, const struct rec_found_user *user,
+                            uint64_t *serial, uint64_t *history_version,
+                            uint64_t *catalogue_version);
 
 /* ---- similar (similar.c) ------------------------------------------------------------ */
 

@@ -155,7 +155,9 @@ static enum rec_status recommend_get(struct rec_api *api, struct rec_http_exchan
     if (st != REC_OK)
         return st;
 
-    rec_recommend_versions(api->serve, query.user_id, &serial, &history, &catalogue);
+    const struct rec_found_user found = rec_recommend_find(api->serve, query.user_id);
+    query.found = &found;
+    rec_recommend_versions(api->serve, &found, &serial, &history, &catalogue);
     rec_conditional_tag(exchange, serial, history, catalogue, etag);
     if (serial != 0 && history != 0 && rec_conditional_unchanged(exchange, etag))
         return REC_OK;

@@ -178,6 +178,27 @@ static bool read_title(const struct rec_catalogue_text *text, char *out, size_t 
     return true;
 }
 
+/* The text of the item whose index lies at `at`, or NULL. */
+static const struct rec_catalogue_text *text_at(const struct rec_catalogue *catalogue,
+                                                const char *at, uint32_t *item) {
+    memcpy(item, at, sizeof(*item));
+    return *item < catalogue->items ? catalogue->text[*item] : NULL;
+}
+
+/* Texts lie anywhere in memory, each in a line or two: the first ones are fetched all at once. */
+static void fetch_texts(const struct rec_catalogue *catalogue, const char *at, size_t stride_bytes,
+                        size_t count) {
+    enum { FETCHED_MAX = 32, LINE = 64 };
+    uint32_t item;
+    for (size_t i = 0; i < count && i < FETCHED_MAX; i++, at += stride_bytes) {
+        const char *text = (const char *)text_at(catalogue, at, &item);
+        if (text == NULL)
+            continue;
+        __builtin_prefetch(text);
+        __builtin_prefetch(text + LINE);
+    }
+}
+
 void rec_catalogue_texts(struct rec_serve *serve, const uint32_t *items, size_t stride_bytes,
                          size_t count, rec_catalogue_fn fn, void *context) {
     struct rec_catalogue *catalogue = &serve->catalogue;
@@ -186,11 +207,10 @@ void rec_catalogue_texts(struct rec_serve *serve, const uint32_t *items, size_t 
 
     (void)rec_repair_ids(serve, NULL); /* what stays lost is written bare, below */
     rec_shared_read(&catalogue->lock);
+    fetch_texts(catalogue, at, stride_bytes, count);
     for (size_t i = 0; i < count; i++, at += stride_bytes) {
         uint32_t item;
-        memcpy(&item, at, sizeof(item));
-        const struct rec_catalogue_text *text =
-            item < catalogue->items ? catalogue->text[item] : NULL;
+        const struct rec_catalogue_text *text = text_at(catalogue, at, &item);
         if (text != NULL) {
             fn(context, i, text->json, text->id_bytes, text->json + text->id_bytes,
                text->title_bytes);

@@ -108,29 +108,47 @@ uint32_t rec_histories_find(struct rec_histories *histories, const char *id) {
     return user;
 }
 
+/* The caller holds the lock. */
+static struct rec_user *at_index(const struct rec_histories *histories, uint32_t user) {
+    if (user >= histories->users)
+        return NULL;
+    return &histories->chunk[user / REC_SERVE_CHUNK_USERS][user % REC_SERVE_CHUNK_USERS];
+}
+
 struct rec_user *rec_histories_at(struct rec_histories *histories, uint32_t user) {
     rec_shared_read(&histories->lock);
-    struct rec_user *found =
-        user < histories->users
-            ? &histories->chunk[user / REC_SERVE_CHUNK_USERS][user % REC_SERVE_CHUNK_USERS]
-            : NULL;
+    struct rec_user *found = at_index(histories, user);
     rec_shared_read_end(&histories->lock);
     return found;
 }
+
+struct rec_found_user rec_histories_look(struct rec_histories *histories, const char *id) {
+    size_t bytes = strlen(id);
+    rec_shared_read(&histories->lock);
+    uint32_t user = rec_idmap_find(histories->ids, id, bytes);
+    struct rec_found_user found = {at_index(histories, user), user};
+    rec_shared_read_end(&histories->lock);
+    return found;
+}
+_Static_assert(REC_STORE_NONE == UINT32_MAX, "no index in use");
 
 static pthread_mutex_t *stripe_of(struct rec_histories *histories, uint32_t user) {
     return &histories->stripe[user % REC_SERVE_STRIPES].lock;
 }
 
 uint64_t rec_histories_version(struct rec_histories *histories, uint32_t user) {
-    struct rec_user *at = rec_histories_at(histories, user);
-    if (at == NULL)
+    struct rec_found_user found = {rec_histories_at(histories, user), user};
+    return rec_histories_version_of(histories, found);
+}
+
+uint64_t rec_histories_version_of(struct rec_histories *histories, struct rec_found_user user) {
+    if (user.at == NULL)
         return 0;
-    pthread_mutex_lock(stripe_of(histories, user));
-    uint64_t version = at->rows;
-    const char *events = (const char *)at->events;
-    size_t bytes = at->count * sizeof(*at->events);
-    pthread_mutex_unlock(stripe_of(histories, user));
+    pthread_mutex_lock(stripe_of(histories, user.index));
+    uint64_t version = user.at->rows;
+    const char *events = (const char *)user.at->events;
+    size_t bytes = user.at->count * sizeof(*user.at->events);
+    pthread_mutex_unlock(stripe_of(histories, user.index));
     /* Who asks for a version asks for the events next, and of a million users' they are in no
      * cache. An address is all that is used here, whoever frees what is there. */
     for (size_t i = 0; i < bytes && i < PREFETCHED_BYTES; i += 64)
@@ -155,15 +173,16 @@ uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user) {
 /* ---- events -----------------------------------------------------------------------------------
  */
 
-bool rec_histories_copy(struct rec_histories *histories, uint32_t user, struct rec_event *events,
-                        size_t *count, uint64_t *version, uint64_t *seen, uint32_t items) {
+bool rec_histories_copy(struct rec_histories *histories, struct rec_found_user user,
+                        struct rec_event *events, size_t *count, uint64_t *version, uint64_t *seen,
+                        uint32_t items) {
+    const struct rec_user *at = user.at;
     *count = 0;
     *version = 0;
-    struct rec_user *at = rec_histories_at(histories, user);
     if (at == NULL)
         return true;
 
-    pthread_mutex_lock(stripe_of(histories, user));
+    pthread_mutex_lock(stripe_of(histories, user.index));
     bool current = at->count == at->rows;
     if (current) {
         size_t old = at->count > REC_HISTORY_SCORED_MAX ? at->count - REC_HISTORY_SCORED_MAX : 0;
@@ -176,7 +195,7 @@ bool rec_histories_copy(struct rec_histories *histories, uint32_t user, struct r
             if (at->events[i].item < items)
                 rec_serve_bit_clear(seen, at->events[i].item);
     }
-    pthread_mutex_unlock(stripe_of(histories, user));
+    pthread_mutex_unlock(stripe_of(histories, user.index));
     return current;
 }
 

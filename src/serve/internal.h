@@ -149,17 +149,20 @@ enum rec_status rec_histories_bind(struct rec_histories *histories, uint32_t use
 void rec_histories_unbind(struct rec_histories *histories, const char *id);
 bool rec_histories_bound(struct rec_histories *histories, uint32_t user);
 uint32_t rec_histories_find(struct rec_histories *histories, const char *id);
+struct rec_found_user rec_histories_look(struct rec_histories *histories, const char *id);
 /* NULL for an index not in use. The struct stays where it is; its stripe's lock protects it. */
 struct rec_user *rec_histories_at(struct rec_histories *histories, uint32_t user);
 /* The first user from `user` on who is behind; REC_STORE_NONE. */
 uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user);
 uint64_t rec_histories_version(struct rec_histories *histories, uint32_t user);
+uint64_t rec_histories_version_of(struct rec_histories *histories, struct rec_found_user user);
 
 /* Copies the newest REC_HISTORY_SCORED_MAX events; older ones are only cleared from seen (NULL:
  * not wanted), which holds `items` bits. events NULL: copies none, clears all; *count is the same.
  * False: behind the database, nothing was done. */
-bool rec_histories_copy(struct rec_histories *histories, uint32_t user, struct rec_event *events,
-                        size_t *count, uint64_t *version, uint64_t *seen, uint32_t items);
+bool rec_histories_copy(struct rec_histories *histories, struct rec_found_user user,
+                        struct rec_event *events, size_t *count, uint64_t *version, uint64_t *seen,
+                        uint32_t items);
 /* One committed event. *popularity: what the item's live count changes by. NO_MEMORY: the history
  * is behind from now on. */
 enum rec_status rec_histories_add(struct rec_histories *histories, uint32_t user,

@@ -65,17 +65,17 @@ static enum rec_status reserve_query(struct call *call, struct rec_error *err) {
 
 /* The short way for a user whose query was kept: of the history only the mask needs to know, and
  * only its version counts. False: the long way, which begins anew, is needed. */
-static bool take_kept(struct call *call, uint32_t user, uint64_t *seen) {
+static bool take_kept(struct call *call, struct rec_found_user user, uint64_t *seen) {
     struct rec_serve *serve = call->serve;
     size_t count;
     uint64_t version;
     if (call->generation == NULL || call->query->explain || reserve_query(call, NULL) != REC_OK)
         return false;
     if (!rec_histories_copy(&serve->histories, user, NULL, &count, &version, seen, call->items) ||
-        !rec_queries_get(&serve->queries, user, call->generation->serial, version,
+        !rec_queries_get(&serve->queries, user.index, call->generation->serial, version,
                          call->scratch->query, call->generation->model->query_floats))
         return false;
-    call->history.user = user;
+    call->history.user = user.index;
     call->history.count = count;
     call->version = version;
     call->kept = true;
@@ -85,18 +85,21 @@ static bool take_kept(struct call *call, uint32_t user, uint64_t *seen) {
 static enum rec_status copy_user(struct call *call, struct rec_error *err) {
     struct rec_serve *serve = call->serve;
     uint64_t *seen = call->query->include_seen ? NULL : call->scratch->mask;
-    uint32_t user = rec_histories_find(&serve->histories, call->query->user_id);
+    const struct rec_found_user *found = call->query->found;
+    struct rec_found_user user = found != NULL && found->at != NULL
+                                     ? *found
+                                     : rec_histories_look(&serve->histories, call->query->user_id);
     enum rec_status st = REC_OK;
-    if (user == REC_STORE_NONE || take_kept(call, user, seen))
+    if (user.at == NULL || take_kept(call, user, seen))
         return REC_OK;
     while (!rec_histories_copy(&serve->histories, user, call->scratch->events, &call->history.count,
                                &call->version, seen, call->items)) {
-        st = rec_repair_user(serve, user, err);
+        st = rec_repair_user(serve, user.index, err);
         if (st != REC_OK)
             return st;
     }
     if (call->version > 0)
-        call->history.user = user;
+        call->history.user = user.index;
     return REC_OK;
 }
 
@@ -241,6 +244,7 @@ static bool wait_for_others(struct call *call, uint32_t items, const struct rec_
                                                   .later = *call->later,
                                                   .made = *made,
                                                   .items = items};
+    call->scratch->waiting.query.found = NULL; /* looked at before, and not the scratch's */
     call->waits = rec_gather_put(&serve->gather, &serve->scratch[call->worker]);
     if (call->waits)
         call->generation = NULL;
@@ -325,14 +329,14 @@ enum rec_status rec_recommend_run(struct rec_serve *serve, size_t worker,
     return rec_recommend_start(serve, worker, query, NULL, &waits, out, err);
 }
 
-void rec_recommend_versions(struct rec_serve *serve, const char *user_id, uint64_t *serial,
-                            uint64_t *history_version, uint64_t *catalogue_version) {
-    struct rec_generation *generation = rec_slot_acquire(serve->slot);
-    *serial = generation == NULL ? 0 : generation->serial;
-    rec_slot_release(serve->slot, &generation);
-    *catalogue_version = atomic_load(&serve->catalogue.version);
+struct rec_found_user rec_recommend_find(struct rec_serve *serve, const char *user_id) {
+    return rec_histories_look(&serve->histories, user_id);
+}
 
-    uint32_t user =
-        user_id == NULL ? REC_STORE_NONE : rec_histories_find(&serve->histories, user_id);
-    *history_version = user == REC_STORE_NONE ? 0 : rec_histories_version(&serve->histories, user);
+void rec_recommend_versions(struct rec_serve *serve, const struct rec_found_user *user,
+                            uint64_t *serial, uint64_t *history_version,
+                            uint64_t *catalogue_version) {
+    *serial = rec_slot_serial(serve->slot);
+    *catalogue_version = atomic_load(&serve->catalogue.version);
+    *history_version = user == NULL ? 0 : rec_histories_version_of(&serve->histories, *user);
 }

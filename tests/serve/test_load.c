@@ -41,7 +41,8 @@ static void check_user(struct rec_serve *serve, const struct rec_dataset *data, 
     static struct rec_event events[REC_HISTORY_SCORED_MAX];
     uint64_t first = data->offset[user], version;
     size_t count;
-    assert_true(rec_histories_copy(&serve->histories, user, events, &count, &version, NULL, 0));
+    const struct rec_found_user found = {rec_histories_at(&serve->histories, user), user};
+    assert_true(rec_histories_copy(&serve->histories, found, events, &count, &version, NULL, 0));
     assert_int_equal(count, data->offset[user + 1] - first);
     assert_int_equal(version, count);
     for (size_t i = 0; i < count; i++) {

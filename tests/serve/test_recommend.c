@@ -224,7 +224,8 @@ static void test_sources(void **state) {
     assert_string_equal(out.version, "v1");
     assert_int_equal(out.serial, 1);
     assert_int_equal(out.history_version, 2);
-    rec_recommend_versions(world.serve, "new", &serial, &history, &catalogue);
+    const struct rec_found_user found = rec_recommend_find(world.serve, "new");
+    rec_recommend_versions(world.serve, &found, &serial, &history, &catalogue);
     assert_int_equal(serial, 1);
     assert_int_equal(history, 2);
 

@@ -197,7 +197,8 @@ static void test_erase(void **state) {
     assert_int_equal(world_order(&world, "u", "i1", 1), REC_OK);
     assert_int_equal(rec_recommend_run(world.serve, 0, &query, &out, NULL), REC_OK);
     assert_true(out.personal);
-    rec_recommend_versions(world.serve, "u", &serial, &history, &before);
+    struct rec_found_user found = rec_recommend_find(world.serve, "u");
+    rec_recommend_versions(world.serve, &found, &serial, &history, &before);
 
     uint32_t user;
     float kept[7];
@@ -220,7 +221,14 @@ static void test_erase(void **state) {
     assert_int_equal(rec_recommend_run(world.serve, 0, &query, &out, NULL), REC_OK);
     assert_true(out.personal);
     assert_int_equal(world_queries() - made, 1);
-    rec_recommend_versions(world.serve, "u", &serial, &history, &after);
+    /* Who was looked up before the erasure is nobody: neither the old one nor the new. */
+    query.found = &found;
+    rec_recommend_versions(world.serve, &found, &serial, &history, &after);
+    assert_int_equal(history, 0);
+    assert_int_equal(rec_recommend_run(world.serve, 0, &query, &out, NULL), REC_OK);
+    assert_false(out.personal);
+    found = rec_recommend_find(world.serve, "u");
+    rec_recommend_versions(world.serve, &found, &serial, &history, &after);
     assert_int_equal(history, 1);
     assert_int_not_equal(after, before);
     world_close(&world);
