@@ -22,20 +22,15 @@ enum rec_status rec_answer_end(const struct rec_answer *answer, struct rec_error
     return REC_OK;
 }
 
-char *rec_answer_room(struct rec_answer *answer, size_t bytes) {
-    struct rec_http_exchange *exchange = answer->exchange;
-    if (exchange->out_cap - exchange->out_bytes < bytes &&
-        (answer->failed || rec_http_reserve(exchange, bytes) != REC_OK))
+bool rec_answer_grow(struct rec_answer *answer, size_t bytes) {
+    if (answer->failed || rec_http_reserve(answer->exchange, bytes) != REC_OK)
         answer->failed = true;
-    return answer->failed ? NULL : exchange->out + exchange->out_bytes;
+    return !answer->failed;
 }
 
 void rec_answer_raw(struct rec_answer *answer, const char *text, size_t bytes) {
-    char *out = rec_answer_room(answer, bytes);
-    if (out == NULL || bytes == 0)
-        return;
-    memcpy(out, text, bytes);
-    answer->exchange->out_bytes += bytes;
+    if (bytes > 0)
+        rec_answer_copy(answer, text, bytes);
 }
 
 /* ---- text ------------------------------------------------------------------ */
@@ -96,13 +91,23 @@ static void put_repaired(struct rec_answer *answer, const char *text, size_t byt
     }
 }
 
+/* Printable ASCII, and nothing to escape: most texts. */
+static bool is_plain(const char *text, size_t bytes) {
+    bool plain = true;
+    for (size_t i = 0; i < bytes; i++)
+        plain &= text[i] >= ' ' && text[i] < 0x7f && text[i] != '"' && text[i] != '\\';
+    return plain;
+}
+
 void rec_answer_text(struct rec_answer *answer, const char *text, size_t bytes) {
     if (text == NULL) {
         REC_ANSWER_LITERAL(answer, "null");
         return;
     }
     REC_ANSWER_LITERAL(answer, "\"");
-    if (rec_text_utf8(text, bytes))
+    if (is_plain(text, bytes))
+        rec_answer_raw(answer, text, bytes);
+    else if (rec_text_utf8(text, bytes))
         put_valid(answer, text, bytes);
     else
         put_repaired(answer, text, bytes);
@@ -157,21 +162,35 @@ static double scale10(double x, int n) {
     return n >= 0 ? x * power[n] : x / power[-n];
 }
 
-/* floor(log10(x)) for x > 0. Estimated from the binary exponent, where 1233/4096 is log10(2), which
- * is the answer or one below it. */
+/* floor(log10(x)) for x > 0, not denormal. Estimated from the binary exponent, where 1233/4096 is
+ * log10(2), which is the answer or one below it. */
 static int exponent10(double x) {
-    int estimate = ilogb(x) * 1233 >> 12;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof(bits));
+    int estimate = ((int)(bits >> 52) - 1023) * 1233 >> 12;
     return scale10(x, -estimate) >= 10.0 ? estimate + 1 : estimate;
 }
 
+/* Half of what lies between the floats beside this one, or more, in parts of the float. */
+static double half_gap(float magnitude) {
+    uint32_t bits;
+    memcpy(&bits, &magnitude, sizeof(bits));
+    uint32_t mantissa = bits < 1u << 23 ? bits : (bits & ((1u << 23) - 1)) | 1u << 23;
+    return 0.50001 / (double)mantissa;
+}
+
 /* The mantissa of the shortest spelling of 7 to 9 digits: value = mantissa * 10^*shift, without
- * trailing zeros. */
+ * trailing zeros. One that lies further from the value than half a gap cannot read back to it,
+ * which is seen without reading it. */
 static uint32_t shortest(double x, float value, int exponent, int *shift) {
+    static const double part[] = {0.01, 0.1, 1.0}, whole[] = {100.0, 10.0, 1.0};
+    const double nine_digits = scale10(x, 8 - exponent), off = nine_digits * half_gap(value);
     uint32_t mantissa = 0;
-    for (int digits = 7; digits <= 9; digits++) {
-        *shift = exponent - digits + 1;
-        mantissa = (uint32_t)(scale10(x, -*shift) + 0.5);
-        if ((float)scale10((double)mantissa, *shift) == value)
+    for (int i = 0; i < 3; i++) {
+        *shift = exponent - 6 - i;
+        mantissa = (uint32_t)(nine_digits * part[i] + 0.5);
+        if (fabs((double)mantissa * whole[i] - nine_digits) <= off &&
+            (float)scale10((double)mantissa, *shift) == value)
             break;
     }
     while (mantissa % 10 == 0) {
@@ -181,23 +200,28 @@ static uint32_t shortest(double x, float value, int exponent, int *shift) {
     return mantissa;
 }
 
+enum { DIGITS_MAX = 9 };
+
+/* All that there may be, whatever there is: two moves instead of a call. */
+static void copy_digits(char *out, const char digits[DIGITS_MAX]) {
+    memcpy(out, digits, DIGITS_MAX);
+}
+
 /* digits [n] with the decimal point behind the first `point` of them, zeros where there are none */
 static size_t put_fixed(char *out, const char *digits, int n, int point) {
-    size_t at = 0;
     if (point <= 0) {
-        out[at++] = '0';
-        out[at++] = '.';
-        for (int i = point; i < 0; i++)
-            out[at++] = '0';
-        memcpy(out + at, digits, (size_t)n);
-        return at + (size_t)n;
+        memcpy(out, "0.0000", 6);
+        copy_digits(out + 2 - point, digits);
+        return (size_t)(2 - point + n);
     }
-    for (int i = 0; i < point || i < n; i++) {
-        if (i == point)
-            out[at++] = '.';
-        out[at++] = i < n ? digits[i] : '0';
+    copy_digits(out, digits);
+    if (n <= point) {
+        memset(out + n, '0', (size_t)(point - n));
+        return (size_t)point;
     }
-    return at;
+    out[point] = '.';
+    copy_digits(out + point + 1, digits + point);
+    return (size_t)n + 1;
 }
 
 static size_t put_scientific(char *out, const char *digits, int n, int exponent) {
@@ -226,9 +250,10 @@ size_t rec_answer_format_float(float value, char out[REC_ANSWER_FLOAT_BYTES]) {
     int shift;
     uint32_t mantissa =
         shortest((double)magnitude, magnitude, exponent10((double)magnitude), &shift);
-    char digits[20];
+    char digits[20 + DIGITS_MAX]; /* what is copied past the end is not counted */
     int n = (int)digits_of(mantissa, digits);
     const char *first = digits + 20 - n;
+    memset(digits + 20, '0', DIGITS_MAX);
     int point = n + shift; /* digits before the decimal point */
     size_t sign = value < 0.0f;
     out[0] = '-';

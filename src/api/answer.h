@@ -2,6 +2,8 @@
 #ifndef RECSYSD_API_ANSWER_H
 #define RECSYSD_API_ANSWER_H
 
+#include <string.h>
+
 #include "recsysd/http.h"
 
 /* A writer. Running out of memory is remembered and told once, by rec_answer_end(), so what is
@@ -15,13 +17,32 @@ void rec_answer_init(struct rec_answer *answer, struct rec_http_exchange *exchan
 /* NO_MEMORY when anything since init did not fit. */
 enum rec_status rec_answer_end(const struct rec_answer *answer, struct rec_error *err);
 
+/* Makes room for `bytes`; false, and failed, when there is no memory. */
+bool rec_answer_grow(struct rec_answer *answer, size_t bytes);
+
 /* Where at most `bytes` may be written, for the caller to add to out_bytes what it wrote; NULL when
- * there is no memory. */
-char *rec_answer_room(struct rec_answer *answer, size_t bytes);
+ * there is no memory. Here, so that a piece of known length is a move or two where it is written:
+ * a list has some thirty. */
+static inline char *rec_answer_room(struct rec_answer *answer, size_t bytes) {
+    struct rec_http_exchange *exchange = answer->exchange;
+    if (exchange->out_cap - exchange->out_bytes < bytes && !rec_answer_grow(answer, bytes))
+        return NULL;
+    return answer->failed ? NULL : exchange->out + exchange->out_bytes;
+}
+
+/* text [bytes], bytes > 0 */
+static inline void rec_answer_copy(struct rec_answer *answer, const char *text, size_t bytes) {
+    char *out = rec_answer_room(answer, bytes);
+    if (out == NULL)
+        return;
+    memcpy(out, text, bytes);
+    answer->exchange->out_bytes += bytes;
+}
+
 void rec_answer_raw(struct rec_answer *answer, const char *text, size_t bytes);
-/* For string literals only. */
+/* For string literals only, and not the empty one. */
 #define REC_ANSWER_LITERAL(answer, literal)                                                        \
-    rec_answer_raw((answer), "" literal "", sizeof(literal) - 1)
+    rec_answer_copy((answer), "" literal "", sizeof(literal) - 1)
 
 /* Quoted and escaped; bytes that are not UTF-8 become U+FFFD. NULL is written as null. */
 void rec_answer_text(struct rec_answer *answer, const char *text, size_t bytes);

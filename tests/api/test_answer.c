@@ -2,6 +2,7 @@
  * every float to the same bits, every text to the same text, every problem to its members. */
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,29 @@ static void test_float_spelling(void **state) {
     }
 }
 
+/* How many significant digits a spelling has. */
+static int digits_in(const char *text) {
+    int digits = 0, zeros = 0;
+    for (const char *p = text; *p != '\0' && *p != 'e'; p++) {
+        if (*p < '0' || *p > '9')
+            continue;
+        if (digits > 0 || *p != '0')
+            digits++;
+        zeros = *p == '0' ? zeros + 1 : 0;
+    }
+    return digits - zeros;
+}
+
+/* Whether one digit fewer would have read back as well, where more than seven were written. */
+static bool is_too_long(float value, const char *text) {
+    char shorter[40];
+    int digits = digits_in(text);
+    if (digits <= 7)
+        return false;
+    snprintf(shorter, sizeof(shorter), "%.*e", digits - 2, (double)value);
+    return digits > 9 || (float)strtod(shorter, NULL) == value;
+}
+
 /* Every exponent, with mantissas that carry, and a million at random. */
 static void test_float_round_trip(void **state) {
     (void)state;
@@ -72,6 +96,8 @@ static void test_float_round_trip(void **state) {
         float got = read_back(value, text);
         if (got != value)
             fail_msg("%a became %s, which is %a", (double)value, text, (double)got);
+        if (is_too_long(value, text))
+            fail_msg("%a became %s, which could be shorter", (double)value, text);
     }
 }
 
