@@ -126,7 +126,7 @@ void rec_pool_run(struct rec_pool *pool, size_t tasks, rec_pool_fn fn, void *con
  * that are kept apart by thread, so that cores do not share cache lines. */
 unsigned rec_thread_number(void);
 
-/* Gives the calling thread the lowest scheduling priority (Linux: nice 19, SCHED_BATCH). */
+/* Gives the calling thread the lowest scheduling priority (Linux: SCHED_IDLE, nice 19). */
 void rec_pool_lower_priority(void);
 
 /* ---- progress and cancellation (progress.c) ----------------------------- */

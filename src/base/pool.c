@@ -3,7 +3,7 @@
  * mutex, so a late thread can never take a task of the next run.
  *
  * The caller works too: a pool of n has n - 1 threads. */
-#define _GNU_SOURCE /* SCHED_BATCH */
+#define _GNU_SOURCE /* SCHED_IDLE */
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -45,10 +45,13 @@ unsigned rec_thread_number(void) {
     return own - 1;
 }
 
+/* SCHED_IDLE rather than nice 19 alone, because Linux counts a core that runs nothing else as idle:
+ * who wakes up is put there and runs at once, where it would wait for a tick of 4 ms behind another
+ * thread of ours. It is no ban: such a thread has a small weight, and gets on under full load. */
 void rec_pool_lower_priority(void) {
     struct sched_param none = {0};
-    (void)sched_setscheduler(0, SCHED_BATCH, &none);
-    /* On Linux a nice value belongs to the thread. */
+    (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    /* Should that be refused; on Linux a nice value belongs to the thread. */
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
 }
 

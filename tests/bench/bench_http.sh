@@ -86,8 +86,9 @@ train() {
     while [ -e "$work/training" ]; do
         curl -s -o /dev/null -X POST -H 'Content-Type: application/json' -d '{"force": true}' \
             "http://127.0.0.1:$1/retrain" || true
-        while curl -s "http://127.0.0.1:$1/jobs" | grep -qE '"state": ?"(queued|running)"'; do
-            sleep 0.1
+        while nice -n 19 curl -s "http://127.0.0.1:$1/jobs" |
+            grep -qE '"state": ?"(queued|running)"'; do
+            sleep 0.2 # asking is no part of what is measured
         done
     done
 }
