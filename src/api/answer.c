@@ -171,26 +171,33 @@ static int exponent10(double x) {
     return scale10(x, -estimate) >= 10.0 ? estimate + 1 : estimate;
 }
 
-/* Half of what lies between the floats beside this one, or more, in parts of the float. */
-static double half_gap(float magnitude) {
+/* Half the gap between a float and its neighbour, in parts of the float. Below a power of two it is
+ * half as wide, which *even tells. */
+static double half_gap(float magnitude, bool *even) {
+    enum { IMPLIED = 1 << 23 };
     uint32_t bits;
     memcpy(&bits, &magnitude, sizeof(bits));
-    uint32_t mantissa = bits < 1u << 23 ? bits : (bits & ((1u << 23) - 1)) | 1u << 23;
-    return 0.50001 / (double)mantissa;
+    uint32_t mantissa = bits < IMPLIED ? bits : (bits & (IMPLIED - 1)) | IMPLIED;
+    *even = mantissa != IMPLIED;
+    return 0.5 / (double)mantissa;
 }
 
 /* The mantissa of the shortest spelling of 7 to 9 digits: value = mantissa * 10^*shift, without
- * trailing zeros. One that lies further from the value than half a gap cannot read back to it,
- * which is seen without reading it. */
+ * trailing zeros. What lies within half a gap of the value reads back to it and what lies further
+ * does not; only where that is too close to tell, by what the roundings here may add up to, is it
+ * read back. */
 static uint32_t shortest(double x, float value, int exponent, int *shift) {
     static const double part[] = {0.01, 0.1, 1.0}, whole[] = {100.0, 10.0, 1.0};
-    const double nine_digits = scale10(x, 8 - exponent), off = nine_digits * half_gap(value);
+    bool even;
+    const double nine_digits = scale10(x, 8 - exponent), gap = nine_digits * half_gap(value, &even);
+    const double sure = gap * (even ? 0.9999 : 0.4999), off = gap * 1.0001;
     uint32_t mantissa = 0;
     for (int i = 0; i < 3; i++) {
         *shift = exponent - 6 - i;
         mantissa = (uint32_t)(nine_digits * part[i] + 0.5);
-        if (fabs((double)mantissa * whole[i] - nine_digits) <= off &&
-            (float)scale10((double)mantissa, *shift) == value)
+        double distance = fabs((double)mantissa * whole[i] - nine_digits);
+        if (distance < sure ||
+            (distance < off && (float)scale10((double)mantissa, *shift) == value))
             break;
     }
     while (mantissa % 10 == 0) {

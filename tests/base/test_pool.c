@@ -1,3 +1,4 @@
+#include <sched.h>
 #include <string.h>
 
 #include "recsysd/base.h"
@@ -42,6 +43,36 @@ static void test_every_task_once(void **state) {
     }
 }
 
+enum { ROUNDS = 200, WORKERS = 3 };
+
+static void note_policy(void *context, size_t task, size_t worker) {
+    atomic_int *policy = context;
+    (void)task;
+    atomic_store(&policy[worker], sched_getscheduler(0));
+    sched_yield(); /* so that the others get tasks, too */
+}
+
+/* Goal: threads of a pool in the background stand back for everybody, others do not, and the caller
+ * is left as it was. SCHED_OTHER is the only policy POSIX names that is not for real time. */
+static void test_background(void **state) {
+    (void)state;
+    for (int background = 0; background < 2; background++) {
+        atomic_int policy[WORKERS] = {-1, -1, -1};
+        struct rec_pool *pool = NULL;
+        assert_int_equal(rec_pool_create(WORKERS, background == 1, &pool, NULL), REC_OK);
+        for (int i = 0; i < ROUNDS; i++)
+            rec_pool_run(pool, 64, note_policy, policy);
+        rec_pool_destroy(&pool);
+        assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+        for (size_t worker = 0; worker < WORKERS; worker++) {
+            bool low = worker > 0 && background == 1;
+            int seen = atomic_load(&policy[worker]);
+            if (seen >= 0) /* it may never have had a task */
+                assert_int_equal(seen != SCHED_OTHER, low);
+        }
+    }
+}
+
 /* Goal: sizes out of range are refused by name and value; out of memory is said. */
 static void test_refusals(void **state) {
     (void)state;
@@ -57,6 +88,7 @@ static void test_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_task_once),
+                                       cmocka_unit_test(test_background),
                                        cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,15 +110,21 @@ for _ in $(seq "$turns"); do
     load lists 18471 -s "$users"
     if [ -n "${BENCH_OTHER:-}" ]; then load other 18472 -s "$users"; fi
 done
-for _ in $(seq "$turns"); do
-    load still 18471 -s "$users"
+# beside PORT NAME: without a training, then with.
+beside() {
+    load "$2-still" "$1" -s "$users"
     touch "$work/training"
-    train 18471 &
+    train "$1" &
     trainer=$!
     sleep 0.2
-    load trained 18471 -s "$users"
+    load "$2-trained" "$1" -s "$users"
     rm "$work/training"
     wait "$trainer"
+}
+
+for _ in $(seq "$turns"); do
+    beside 18471 this
+    if [ -n "${BENCH_OTHER:-}" ]; then beside 18472 other; fi
 done
 
 echo "wrk -t1 -c32, $turns turns of $seconds s, medians; ml-1m, als, 64 factors, k = 10, 2 workers"
@@ -126,7 +132,11 @@ row "hello (libmicrohttpd alone)" hello hello
 row "GET /recommend" lists hello
 if [ -n "${BENCH_OTHER:-}" ]; then row "GET /recommend, other" other hello; fi
 echo "and against itself without a retrain:"
-row "GET /recommend" still still
-row "GET /recommend, retraining" trained still
+row "GET /recommend" this-still this-still
+row "GET /recommend, retraining" this-trained this-still
+if [ -n "${BENCH_OTHER:-}" ]; then
+    row "other" other-still other-still
+    row "other, retraining" other-trained other-still
+fi
 curl -s "http://127.0.0.1:18471/metrics" | sed -n \
     's/^recsysd_generation_serial \(.*\)/models made live: \1/p; s/^process_resident_memory_bytes \(.*\)/resident: \1 bytes/p'

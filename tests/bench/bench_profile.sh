@@ -72,7 +72,8 @@ wait $!
 # Which room a function is of: nm knows, static ones included.
 for library in "$build"/src/*/lib*.a; do
     room=$(basename "$library" .a)
-    nm "$library" 2>/dev/null | awk -v room="${room#lib}" '$2 ~ /^[tT]$/ { print $3, room }'
+    nm "$library" 2>/dev/null | awk -v room="${room#lib}" '
+        $2 ~ /^[tT]$/ { sub(/\.(constprop|part|isra|cold).*/, "", $3); print $3, room }'
 done >"$work/rooms"
 perf report -i "$work/perf" --no-children --stdio -g none -F overhead,dso,sym 2>/dev/null |
     sed -n 's/^ *\([0-9.]*\)% *\([^ ]*\) *\[[.k]\] \([^ ]*\).*/\1 \2 \3/p' >"$work/samples"

@@ -231,6 +231,12 @@ static void test_erase(void **state) {
     rec_recommend_versions(world.serve, &found, &serial, &history, &after);
     assert_int_equal(history, 1);
     assert_int_not_equal(after, before);
+
+    /* Who was nobody when looked up is looked up again. */
+    const struct rec_found_user nobody = {NULL, REC_STORE_NONE};
+    query.found = &nobody;
+    assert_int_equal(rec_recommend_run(world.serve, 0, &query, &out, NULL), REC_OK);
+    assert_true(out.personal);
     world_close(&world);
 }
 
