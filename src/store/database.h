@@ -98,8 +98,8 @@ struct rec_database {
  * holds what people did. */
 enum rec_status rec_database_make_file(const char *path, struct rec_error *err);
 
-/* Opens an existing file. The one writable connection of a store is its writer; all others can
- * neither write nor checkpoint, not even when they are closed. */
+/* Opens an existing file. Writable are a store's writer and what moves the WAL for it (mover.c);
+ * all others can neither write nor checkpoint, not even when they are closed. */
 enum rec_status rec_database_open(const char *path, bool writable, struct rec_database *out,
                                   struct rec_error *err);
 void rec_database_close(struct rec_database *db);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "mover.h"
 #include "writer.h"
 
 enum {
@@ -29,6 +30,9 @@ enum {
      * interactions writes a page a row, mostly the same thousands of pages again and again, and
      * each is moved once. 40 MB, which a start after a crash reads in a tenth of a second. */
     MOVED_PAGES = 10000,
+    MOVED_PASSES = 2, /* beside the writer; the second moves what came during the first */
+    /* So many more, and the writer waits: then the disk is slower than what is written. */
+    WAITING_PAGES = 4 * MOVED_PAGES,
     IMPORT_MOVED_PAGES = 1000, /* SQLite's own default, where commits are large already */
 };
 static const uint64_t PROBE_FRESH_NS = 5ull * NS_PER_S;
@@ -49,6 +53,7 @@ struct rec_writer {
 
     struct rec_write *head, **tail;    /* Q the queue */
     size_t queued_writes, queued_rows; /* Q */
+    size_t wanted_writes;              /* Q fewer do not wake the thread */
     uint64_t submitted, completed;     /* Q writes, ever */
     bool closing;                      /* Q */
     bool lent;                         /* Q session is another thread's */
@@ -59,7 +64,10 @@ struct rec_writer {
 
     /* the writer thread's own, or the borrower's while lent */
     struct rec_session session;
+    struct rec_mover *mover;
     int wal_pages;           /* as the last commit left it */
+    int move_at_pages;       /* the next step of moving it comes at so many */
+    int passes;              /* of the mover, since the WAL was moved or started over */
     bool truncate_due;       /* erased data is still in the WAL */
     uint64_t truncate_at_ns; /* not before */
     size_t last_group_writes;
@@ -104,9 +112,11 @@ static void wait_for_company(struct rec_writer *writer) {
     if (wait_ns > (uint64_t)REC_WRITE_GROUP_WAIT_US * NS_PER_US)
         wait_ns = (uint64_t)REC_WRITE_GROUP_WAIT_US * NS_PER_US;
     uint64_t deadline_ns = rec_clock_monotonic_ns() + wait_ns;
+    writer->wanted_writes = writer->last_group_writes;
     while (!writer->closing && writer->queued_writes < writer->last_group_writes &&
            writer->queued_rows < REC_WRITE_GROUP_ROWS_MAX && rec_clock_monotonic_ns() < deadline_ns)
         wait_until(&writer->work, &writer->lock, deadline_ns);
+    writer->wanted_writes = 0;
 }
 
 /* A write larger than a group goes alone. */
@@ -214,17 +224,34 @@ static int on_commit(void *context, sqlite3 *handle, const char *database, int p
     struct rec_writer *writer = context;
     (void)handle;
     (void)database;
+    if (pages < writer->wal_pages) { /* it has started over */
+        writer->move_at_pages = MOVED_PAGES;
+        writer->passes = 0;
+    }
     writer->wal_pages = pages;
     return SQLITE_OK;
 }
 
-/* After the group was answered, where SQLite itself would do it before COMMIT returns: what waits
- * is the next group, one in some hundreds. A failure costs nothing: it is tried again. */
+/* After the group was answered, where SQLite itself would do it before COMMIT returns, and most of
+ * it beside the writer. Only when all is moved can the WAL start over, and that is never while
+ * others write: so the last of it, some hundred pages, is the writer's. A reader in the middle of a
+ * scan holds that up; then it is tried again when the WAL has grown by as much once more. */
 static void move_wal(struct rec_writer *writer) {
-    if (writer->wal_pages < MOVED_PAGES)
+    if (writer->wal_pages < writer->move_at_pages)
         return;
+    if (writer->wal_pages >= writer->move_at_pages + WAITING_PAGES)
+        rec_mover_wait(writer->mover);
+    if (rec_mover_busy(writer->mover))
+        return;
+    if (writer->passes < MOVED_PASSES) {
+        writer->passes++;
+        rec_mover_start(writer->mover);
+        return;
+    }
     (void)sqlite3_wal_checkpoint_v2(writer->session.db.handle, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                     NULL, NULL);
+    writer->passes = 0;
+    writer->move_at_pages = writer->wal_pages + MOVED_PAGES;
 }
 
 /* The group without savepoints; *again: the first write that failed may have spoilt the others. */
@@ -331,7 +358,9 @@ static enum rec_status enqueue(struct rec_writer *writer, struct rec_write *writ
     writer->queued_writes++;
     writer->queued_rows += rows;
     writer->submitted++;
-    (void)pthread_cond_signal(&writer->work);
+    if (writer->queued_writes >= writer->wanted_writes ||
+        writer->queued_rows >= REC_WRITE_GROUP_ROWS_MAX)
+        (void)pthread_cond_signal(&writer->work);
     return REC_OK;
 }
 
@@ -469,6 +498,13 @@ enum rec_status rec_writer_create(struct rec_session *session, struct rec_writer
         return rec_error_set(err, REC_NO_MEMORY, "store: no memory for the writer");
     writer->tail = &writer->head;
     writer->probe.run = probe_run;
+    writer->move_at_pages = MOVED_PAGES;
+    enum rec_status st =
+        rec_mover_create(sqlite3_db_filename(session->db.handle, "main"), &writer->mover, err);
+    if (st != REC_OK) {
+        rec_alloc_free(writer);
+        return st;
+    }
     writer->session = *session;
     writer->session.users = rec_recent_create(); /* without, every id is looked up */
     writer->session.items = rec_recent_create();
@@ -481,6 +517,7 @@ enum rec_status rec_writer_create(struct rec_session *session, struct rec_writer
     if (code == 0)
         code = start_thread(writer);
     if (code != 0) {
+        rec_mover_destroy(&writer->mover);
         rec_recent_destroy(&writer->session.users);
         rec_recent_destroy(&writer->session.items);
         rec_alloc_free(writer);
@@ -507,6 +544,7 @@ void rec_writer_destroy(struct rec_writer **writer_pointer) {
     struct rec_writer *writer = *writer_pointer;
     if (writer == NULL)
         return;
+    rec_mover_destroy(&writer->mover);
     truncate_wal(writer);
     rec_database_close(&writer->session.db);
     rec_recent_destroy(&writer->session.users);

@@ -22,6 +22,12 @@ void place_remove(struct place *place) {
     assert_int_equal(shell("rm -r '%s'%s", place->folder, ""), 0);
 }
 
+struct place place_copy(const struct place *place) {
+    struct place copy = place_make();
+    assert_int_equal(shell("cp '%s'/* '%s'", place->folder, copy.folder), 0);
+    return copy;
+}
+
 bool place_holds(const struct place *place, const char *text) {
     return shell("grep -aqrF -- '%s' '%s'", text, place->folder) == 0;
 }

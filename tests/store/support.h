@@ -12,6 +12,8 @@ struct place {
 
 struct place place_make(void);
 void place_remove(struct place *place); /* with all that is in it */
+/* A copy of the files as they are now, also made by another process. */
+struct place place_copy(const struct place *place);
 /* True when a file of the folder holds the text. Looks from another process: closing a descriptor
  * of the database in this one would drop SQLite's locks. */
 bool place_holds(const struct place *place, const char *text);
