@@ -12,7 +12,7 @@ from golden_world import array, head, number, single, world
 USERS, ITEMS = 40, 25
 NEVER = 20  # an item nobody has an event with
 TAUS, TARGET_TAU, REGULARIZATION, USER_POWER = (1.0, 3.5, 20.0), 1.5, 4.0, 0.5
-POPULARITY_POWER = 0.25
+POPULARITY_POWER, WEIGHT_POWER, FIRST_BOOST = 0.25, 1.25, 1.5
 WEIGHTS = [0.0, 0.2, 0.6, 1.0, 1.0]
 
 
@@ -61,6 +61,8 @@ def main():
     A = S.T @ (v[:, None] * S) + REGULARIZATION * np.eye(len(TAUS) * ITEMS)
     B = np.linalg.solve(A, S.T @ (v[:, None] * T))
 
+    B = np.sign(B) * np.abs(B) ** WEIGHT_POWER
+    B[:ITEMS] *= FIRST_BOOST
     counts = np.bincount([item for h in histories(rows) for item, _ in h], minlength=ITEMS)
     B *= ((5 + counts) / (5 + counts[counts > 0].mean())) ** -POPULARITY_POWER
 
@@ -83,7 +85,8 @@ def main():
          CUTS=len(S))
     print("#define GOLDEN_PARAMETERS \\\n    \"" + " ".join(f"tau{a + 1}={tau}" for a, tau in enumerate(TAUS)) +
           f" target_tau={TARGET_TAU} \" \\\n    \"regularization={REGULARIZATION} user_power={USER_POWER} \" \\\n"
-          f"    \"popularity_power={POPULARITY_POWER}\"\n")
+          f"    \"popularity_power={POPULARITY_POWER} weight_power={WEIGHT_POWER} \" \\\n"
+          f"    \"first_boost={FIRST_BOOST}\"\n")
     world(rows, history)
     number("golden_condition", np.linalg.cond(A), "of the system that was solved")
     array("golden_weight", weight)

@@ -13,18 +13,24 @@
  *     = (Σ v s sᵀ + regularization I)⁻¹ Σ v s tᵀ
  *
  * where p and q count events, x is an event's weight, and v is the same for all cuts of a user:
- * (events of the user)^-user_power. A ridge pulls what is rare down more than what is frequent, so
- * column j is then divided by (5 + events of j)^popularity_power. nextitem_fit.c says how the sums
- * are made without making the rows.
+ * (events of the user)^-user_power. nextitem_fit.c says how the sums are made without making the
+ * rows. What is answered with is not B itself but
  *
- * A history is answered with the row of a cut after its last event, times B: a sum over its events,
+ *   w[(a, i), j] = c_a sign(B) |B[(a, i), j]|^weight_power / (5 + events of j)^popularity_power
+ *
+ * with c_a first_boost for the first scale that is on and 1 for the others. A weight power below 1
+ * makes what many events hint at count for more beside what one says loudly; the boost gives back
+ * to the newest events what that takes from them; and a ridge pulls what is rare down more than
+ * what is frequent, hence the last.
+ *
+ * A history is answered with the row of a cut after its last event, times w: a sum over its events,
  * so what each adds is exact, and a new interaction counts at once, more than any before it.
  *
- * Items nobody has an event with are no part of B: it is [scales x used, used], and the tensor
- * `item` names the used ones. With density < 1 the entries next to zero are left out, and B is
+ * Items nobody has an event with are no part of w: it is [scales x used, used], and the tensor
+ * `item` names the used ones. With density < 1 the entries next to zero are left out, and w is
  * three tensors of compressed rows.
  *
- * similar: Σ_a B[(a, i), j], what the newest event of item i adds to the score of j: "what comes
+ * similar: Σ_a w[(a, i), j], what the newest event of item i adds to the score of j: "what comes
  * after". It is not mutual: the second part follows from the first, not the other way round. */
 #include <math.h>
 #include <string.h>
@@ -52,6 +58,10 @@ static const struct rec_param nextitem_params[] = {
      "histories of n events count n^-power: above 0, long ones count less"},
     {"popularity_power", REC_PARAM_FLOAT, -1, 1, false, 0.1, NULL,
      "scores are divided by (5 + events of the item)^power: above 0, rare items gain"},
+    {"weight_power", REC_PARAM_FLOAT, 0.1, 4, true, 1, NULL,
+     "weights are raised to it: below 1, many small hints count for more beside a large one"},
+    {"first_boost", REC_PARAM_FLOAT, 1e-3, 1e3, true, 1, NULL,
+     "weights of the first scale that is on are multiplied by it"},
     {"density", REC_PARAM_FLOAT, 1e-6, 1, true, 1, NULL,
      "share of the weights kept, the largest ones; 1 = all, as a dense matrix"},
 };
@@ -62,6 +72,8 @@ static const struct rec_tune_range nextitem_tune[] = {
     {.name = "target_tau", .min = 0.5, .max = 10, .log_scale = true},
     {.name = "regularization", .min = 10, .max = 1e4, .log_scale = true},
     {.name = "popularity_power", .min = 0, .max = 0.3},
+    {.name = "weight_power", .min = 0.5, .max = 1},
+    {.name = "first_boost", .min = 1, .max = 3, .log_scale = true},
     {.name = "density"},
     {.name = NULL},
 };
@@ -69,7 +81,7 @@ enum { PARAM_COUNT = sizeof(nextitem_params) / sizeof(nextitem_params[0]) };
 
 enum { NOT_USED = -1 };
 
-/* B, dense (value [scales x used, used]) or in compressed rows. */
+/* w, dense (value [scales x used, used]) or in compressed rows. */
 struct nextitem {
     struct nextitem_scales scales;
     uint32_t used;
@@ -243,7 +255,7 @@ static void add_sparse_row(const struct nextitem *self, size_t row, float weight
         sum[self->column[k]] += weight * self->value[k];
 }
 
-/* Rows of B to be added to a sum together, which reads the sum once and not once a row. */
+/* Rows of w to be added to a sum together, which reads the sum once and not once a row. */
 struct rows {
     uint32_t index[64];
     float weight[64];

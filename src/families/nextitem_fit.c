@@ -58,6 +58,7 @@ struct training {
     struct scale scale[REC_NEXTITEM_SCALES_MAX];
     float *tables;      /* all of the scales' */
     float *user_weight; /* [users] */
+    float *item_factor; /* [used] of its scores */
     size_t n;           /* scales x used */
     float *A;           /* [n x n] lower triangle: Σ v s sᵀ + regularization I */
     float *B;           /* [n x used] Σ v s tᵀ, then the solution */
@@ -357,18 +358,35 @@ static enum rec_status solve(struct training *t, struct rec_error *err) {
     return REC_OK;
 }
 
-/* Divides the scores of an item by (COUNT_PRIOR + its events)^popularity_power, against that of an
+/* What the weights of one input become. */
+static void weigh_task(void *context, size_t row, size_t worker) {
+    const struct training *t = context;
+    float *weight = t->B + row * t->events.used;
+    float power = (float)rec_params_get(t->fit->params, "weight_power");
+    float boost =
+        row < t->events.used ? (float)rec_params_get(t->fit->params, "first_boost") : 1.0f;
+    (void)worker;
+    for (size_t j = 0; power != 1.0f && j < t->events.used; j++)
+        weight[j] = copysignf(powf(fabsf(weight[j]), power), weight[j]);
+    for (size_t j = 0; j < t->events.used; j++)
+        weight[j] *= boost * t->item_factor[j];
+}
+
+/* Scores of an item are divided by (COUNT_PRIOR + its events)^popularity_power, against that of an
  * item with the mean of events. */
-static void weigh_items(struct training *t) {
+static enum rec_status weigh_items(struct training *t, struct rec_error *err) {
     const struct sequences *events = &t->events;
     double power = rec_params_get(t->fit->params, "popularity_power");
     double mean = COUNT_PRIOR + (double)events->count / (double)events->used;
-    for (uint32_t j = 0; power != 0.0 && j < events->used; j++) {
+    t->item_factor = rec_alloc_array(events->used, sizeof(float));
+    if (t->item_factor == NULL)
+        return rec_error_set(err, REC_NO_MEMORY, "next-item: no memory for %u items", events->used);
+    for (uint32_t j = 0; j < events->used; j++) {
         double count = COUNT_PRIOR + (double)(events->begin[j + 1] - events->begin[j]);
-        float factor = (float)pow(count / mean, -power);
-        for (size_t i = 0; i < t->n; i++)
-            t->B[i * events->used + j] *= factor;
+        t->item_factor[j] = (float)pow(count / mean, -power);
     }
+    rec_pool_run(t->fit->pool, t->n, weigh_task, t);
+    return REC_OK;
 }
 
 static enum rec_status check_solution(const struct training *t, struct rec_error *err) {
@@ -391,6 +409,7 @@ static void finish(struct training *t) {
     rec_alloc_free(t->events.at);
     rec_alloc_free(t->tables);
     rec_alloc_free(t->user_weight);
+    rec_alloc_free(t->item_factor);
     rec_alloc_free(t->A);
 }
 
@@ -439,10 +458,10 @@ enum rec_status rec_nextitem_fit(const struct rec_fit *fit, struct rec_tensors *
         st = add_up(&t, err);
     if (st == REC_OK)
         st = solve(&t, err);
-    if (st == REC_OK) {
-        weigh_items(&t);
+    if (st == REC_OK)
+        st = weigh_items(&t, err);
+    if (st == REC_OK)
         st = check_solution(&t, err);
-    }
     if (st == REC_OK && own != NULL)
         st = rec_nextitem_thin(own, t.n, t.events.used, density, out, err);
     rec_alloc_free(own);
