@@ -49,6 +49,17 @@ void rec_kernels_sum_rows(const float *factors, const uint32_t *index, const flo
 void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
                            size_t count, size_t n, float *A);
 
+/* out[c][r] = row_r[c] for the rows listed, as below: each row becomes a lane.
+ * shapes: rows [? x n] with `stride` floats from one to the next, out [n x count] with out_stride
+ */
+void rec_kernels_transpose(const float *rows, size_t stride, const uint32_t *index, size_t count,
+                           size_t n, float *out, size_t out_stride);
+
+/* x[i] = 0 where chance[i] < bar, else x[i] scale: the same bits in every variant. */
+void rec_kernels_drop(const uint16_t *chance, uint32_t bar, float scale, float *x, size_t n);
+/* dx[i] = (y[i] > 0 ? scale : 0) dy[i], in every variant with the same bits; dx may be dy. */
+void rec_kernels_gate(const float *y, float scale, const float *dy, float *dx, size_t n);
+
 /* The largest of x [n]; NaN may be passed over; -infinity for none. */
 float rec_kernels_max(const float *x, size_t n);
 /* x = e^(x - shift), and their sum. A NaN stays one; what underflows becomes about FLT_MIN.

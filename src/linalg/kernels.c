@@ -85,6 +85,19 @@ void rec_kernels_sum_rows(const float *factors, const uint32_t *index, const flo
     chosen->sum_rows(factors, index, weight, count, n, y);
 }
 
+void rec_kernels_transpose(const float *rows, size_t stride, const uint32_t *index, size_t count,
+                           size_t n, float *out, size_t out_stride) {
+    chosen->transpose(rows, stride, index, count, n, out, out_stride);
+}
+
+void rec_kernels_drop(const uint16_t *chance, uint32_t bar, float scale, float *x, size_t n) {
+    chosen->drop(chance, bar, scale, x, n);
+}
+
+void rec_kernels_gate(const float *y, float scale, const float *dy, float *dx, size_t n) {
+    chosen->gate(y, scale, dy, dx, n);
+}
+
 void rec_kernels_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
                            size_t count, size_t n, float *A) {
     chosen->syrk_rows(factors, index, weight, count, n, A);

@@ -27,6 +27,10 @@ struct kernels {
                      const float *x, float *scores);
     void (*sum_rows)(const float *factors, const uint32_t *index, const float *weight, size_t count,
                      size_t n, float *y);
+    void (*transpose)(const float *rows, size_t stride, const uint32_t *index, size_t count,
+                      size_t n, float *out, size_t out_stride);
+    void (*drop)(const uint16_t *chance, uint32_t bar, float scale, float *x, size_t n);
+    void (*gate)(const float *y, float scale, const float *dy, float *dx, size_t n);
     void (*syrk_rows)(const float *factors, const uint32_t *index, const float *weight,
                       size_t count, size_t n, float *A);
     bool (*factor)(float *A, size_t n);

@@ -89,6 +89,15 @@ KERNEL static inline vec vec_open(vec v, uint64_t open) {
                             _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, bit)));
 }
 
+/* The lower halves' numbers in turns, a0 b0 a1 b1 ...; and the upper halves'. */
+KERNEL static inline vec vec_zip_low(vec a, vec b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+
+KERNEL static inline vec vec_zip_high(vec a, vec b) {
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+
 /* Rows 0..3: each 128-bit half of the result has the sums of that half of each row. */
 KERNEL static inline vec quad_sums(const vec *rows) {
     vec ab =
@@ -181,6 +190,9 @@ const struct kernels rec_kernels_avx2 = {
     .axpy = axpy,
     .rows_dot = rows_dot,
     .sum_rows = sum_rows,
+    .transpose = transpose,
+    .drop = drop,
+    .gate = gate,
     .syrk_rows = syrk_rows,
     .factor = factor,
     .solve = solve,

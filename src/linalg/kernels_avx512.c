@@ -86,6 +86,18 @@ KERNEL static inline vec vec_open(vec v, uint64_t open) {
     return _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), (__mmask16)open, v);
 }
 
+/* The lower halves' numbers in turns, a0 b0 a1 b1 ...; and the upper halves'. */
+KERNEL static inline vec vec_zip_low(vec a, vec b) {
+    const __m512i turns = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(a, turns, b);
+}
+
+KERNEL static inline vec vec_zip_high(vec a, vec b) {
+    const __m512i turns =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, turns, b);
+}
+
 /* Rows 0..3: each 128-bit quarter of the result has the sums of that quarter of each row. */
 KERNEL static inline vec quad_sums(const vec *rows) {
     vec ab =
@@ -243,6 +255,9 @@ const struct kernels rec_kernels_avx512 = {
     .axpy = axpy,
     .rows_dot = rows_dot,
     .sum_rows = sum_rows,
+    .transpose = transpose,
+    .drop = drop,
+    .gate = gate,
     .syrk_rows = syrk_rows,
     .factor = factor,
     .solve = solve,

@@ -99,6 +99,15 @@ static inline vec vec_open(vec v, uint64_t open) {
     return v;
 }
 
+/* The lower halves' numbers in turns, a0 b0 a1 b1; and the upper halves'. */
+static inline vec vec_zip_low(vec a, vec b) {
+    return (vec){a[0], b[0], a[1], b[1]};
+}
+
+static inline vec vec_zip_high(vec a, vec b) {
+    return (vec){a[2], b[2], a[3], b[3]};
+}
+
 static inline float vec_sum(vec v) {
     return (v[0] + v[2]) + (v[1] + v[3]);
 }
@@ -144,6 +153,9 @@ const struct kernels rec_kernels_portable = {
     .axpy = axpy,
     .rows_dot = rows_dot,
     .sum_rows = sum_rows,
+    .transpose = transpose,
+    .drop = drop,
+    .gate = gate,
     .syrk_rows = syrk_rows,
     .factor = factor,
     .solve = solve,

@@ -40,6 +40,23 @@ static void ref_sum_rows(const float *factors, const uint32_t *index, const floa
     }
 }
 
+static void ref_transpose(const float *rows, size_t stride, const uint32_t *index, size_t count,
+                          size_t n, float *out, size_t out_stride) {
+    for (size_t r = 0; r < count; r++)
+        for (size_t c = 0; c < n; c++)
+            out[c * out_stride + r] = rows[(index == NULL ? r : index[r]) * stride + c];
+}
+
+static void ref_drop(const uint16_t *chance, uint32_t bar, float scale, float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = chance[i] < bar ? 0.0f : x[i] * scale;
+}
+
+static void ref_gate(const float *y, float scale, const float *dy, float *dx, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        dx[i] = (y[i] > 0.0f ? scale : 0.0f) * dy[i];
+}
+
 static void ref_syrk_rows(const float *factors, const uint32_t *index, const float *weight,
                           size_t count, size_t n, float *A) {
     for (size_t i = 0; i < n; i++) {
@@ -193,6 +210,9 @@ const struct kernels rec_kernels_ref = {
     .axpy = ref_axpy,
     .rows_dot = ref_rows_dot,
     .sum_rows = ref_sum_rows,
+    .transpose = ref_transpose,
+    .drop = ref_drop,
+    .gate = ref_gate,
     .syrk_rows = ref_syrk_rows,
     .factor = ref_factor,
     .solve = ref_solve,

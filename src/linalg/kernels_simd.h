@@ -201,6 +201,78 @@ KERNEL static void sum_rows(const float *factors, const uint32_t *index, const f
     add_rows(&list, count, n, y);
 }
 
+/* ---- rows that become lanes ------------------------------------------------ */
+
+/* LANES rows and columns: as often as LANES has binary digits, the halves of the list are zipped.
+ */
+INLINE void transpose_block(vec v[LANES]) {
+    for (size_t left = 1; left < LANES; left *= 2) {
+        vec zipped[LANES];
+        for (size_t i = 0; i < LANES / 2; i++) {
+            zipped[2 * i] = vec_zip_low(v[i], v[i + LANES / 2]);
+            zipped[2 * i + 1] = vec_zip_high(v[i], v[i + LANES / 2]);
+        }
+        for (size_t i = 0; i < LANES; i++)
+            v[i] = zipped[i];
+    }
+}
+
+/* Rows first .. first+height-1, columns c .. c+width-1; constants where the block is whole. */
+INLINE void transpose_part(const struct row_list *list, size_t first, size_t height, size_t c,
+                           size_t width, float *out, size_t out_stride) {
+    vec v[LANES];
+    for (size_t r = 0; r < LANES; r++)
+        v[r] = r >= height      ? vec_zero()
+               : width == LANES ? vec_load(row_of(list, first + r) + c)
+                                : vec_load_some(row_of(list, first + r) + c, width);
+    transpose_block(v);
+    for (size_t j = 0; j < LANES && j < width; j++)
+        if (height == LANES)
+            vec_store(out + j * out_stride, v[j]);
+        else
+            vec_store_some(out + j * out_stride, v[j], height);
+}
+
+/* Where the last block would not be whole, it begins earlier, and repeats some of the one before.
+ */
+KERNEL static void transpose(const float *rows, size_t stride, const uint32_t *index, size_t count,
+                             size_t n, float *out, size_t out_stride) {
+    const struct row_list list = {rows, stride, index, NULL};
+    size_t width = n < LANES ? n : LANES, height = count < LANES ? count : LANES;
+    for (size_t i = 0; i < n; i += LANES)
+        for (size_t k = 0; k < count; k += LANES) {
+            size_t c = n - i < width ? n - width : i, r = count - k < height ? count - height : k;
+            float *corner = out + c * out_stride + r;
+            if (width == LANES && height == LANES)
+                transpose_part(&list, r, LANES, c, LANES, corner, out_stride);
+            else
+                transpose_part(&list, r, height, c, width, corner, out_stride);
+        }
+}
+
+/* ---- what a network hides -------------------------------------------------- */
+
+/* Plain loops, which compilers make vectors of; without a branch, as half of them would be missed:
+ * the bits of a number are kept or cleared. */
+KERNEL static void drop(const uint16_t *restrict chance, uint32_t bar, float scale,
+                        float *restrict x, size_t n) {
+    const int32_t limit = (int32_t)bar;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits, keep = chance[i] < limit ? 0 : UINT32_MAX;
+        float kept = x[i] * scale;
+        memcpy(&bits, &kept, sizeof(bits));
+        bits &= keep;
+        memcpy(&x[i], &bits, sizeof(bits));
+    }
+}
+
+KERNEL static void gate(const float *y, float scale, const float *dy, float *dx, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        float factor = y[i] > 0.0f ? scale : 0.0f;
+        dx[i] = factor * dy[i];
+    }
+}
+
 /* ---- symmetric rank-k update ---------------------------------------------- */
 
 /* A block of gathered rows, cut into strips one vector wide and padded with

@@ -225,6 +225,67 @@ static void test_axpy(void **state) {
     for_each_variant(check_axpy);
 }
 
+/* Rows of ROOM floats of which n count, listed or not; columns of out that no row names stay. */
+static void check_transpose(void) {
+    enum { MOST = 35, ROOM = MOST + 2 };
+    static float rows[MOST * ROOM], out[MOST * ROOM];
+    uint32_t index[MOST];
+    for (uint32_t i = 0; i < MOST * ROOM; i++)
+        rows[i] = (float)i;
+    for (uint32_t r = 0; r < MOST; r++)
+        index[r] = (r * 17 + 5) % MOST;
+    for (size_t n = 0; n <= MOST; n++)
+        for (size_t count = 0; count <= MOST; count++)
+            for (size_t listed = 0; listed < 2; listed++) {
+                for (size_t i = 0; i < MOST * ROOM; i++)
+                    out[i] = guard;
+                rec_kernels_transpose(rows, ROOM, listed ? index : NULL, count, n, out, ROOM);
+                for (size_t i = 0; i < MOST * ROOM; i++) {
+                    size_t c = i / ROOM, r = i % ROOM, from = listed && r < MOST ? index[r] : r;
+                    float right = c < n && r < count ? rows[from * ROOM + c] : guard;
+                    assert_true(out[i] == right);
+                }
+            }
+}
+
+static void test_transpose(void **state) {
+    (void)state;
+    for_each_variant(check_transpose);
+}
+
+/* Bits, and what lies behind is left alone. What is dropped is 0 whatever it was. */
+static void check_drop_and_gate(void) {
+    static const uint32_t bars[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    struct rec_rng rng;
+    rec_rng_init(&rng, 4, 0);
+    for (size_t n = 0; n <= TAILS; n++) {
+        float x[TAILS + 1], dropped[TAILS + 1], y[TAILS + 1], gated[TAILS + 1];
+        uint16_t chance[TAILS + 1];
+        uint32_t bar = bars[n % COUNT(bars)];
+        fill_mixed(&rng, x, TAILS + 1);
+        fill_mixed(&rng, y, TAILS + 1);
+        for (size_t i = 0; i <= TAILS; i++) {
+            chance[i] = (uint16_t)(i % 3 == 0 ? bar - i % 2 : rec_rng_u64(&rng));
+            x[i] = chance[i] < bar && i % 5 == 0 ? NAN : x[i];
+            y[i] = i % 4 == 0 ? 0.0f : y[i];
+            gated[i] = dropped[i] = i < n ? x[i] : guard;
+        }
+        rec_kernels_drop(chance, bar, 1.75f, dropped, n);
+        rec_kernels_gate(y, 0.6f, gated, gated, n);
+        for (size_t i = 0; i <= TAILS; i++) {
+            float right = chance[i] < bar ? 0.0f : x[i] * 1.75f;
+            assert_true(dropped[i] == (i < n ? right : guard));
+            right = (y[i] > 0.0f ? 0.6f : 0.0f) * x[i];
+            assert_true(i < n ? gated[i] == right || isnan(x[i]) : gated[i] == guard);
+        }
+    }
+}
+
+static void test_drop_and_gate(void **state) {
+    (void)state;
+    for_each_variant(check_drop_and_gate);
+}
+
 static void test_pull(void **state) {
     (void)state;
     for_each_variant(check_pull);
@@ -264,9 +325,10 @@ static void test_forced_variant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dot),         cmocka_unit_test(test_axpy),
-        cmocka_unit_test(test_pull),        cmocka_unit_test(test_rows_dot),
-        cmocka_unit_test(test_listed_rows), cmocka_unit_test(test_forced_variant),
+        cmocka_unit_test(test_dot),           cmocka_unit_test(test_axpy),
+        cmocka_unit_test(test_pull),          cmocka_unit_test(test_rows_dot),
+        cmocka_unit_test(test_listed_rows),   cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_drop_and_gate), cmocka_unit_test(test_forced_variant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
