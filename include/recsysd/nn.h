@@ -164,12 +164,13 @@ double rec_loss_bce_all(struct rec_pool *pool, const struct rec_matrix *z,
                         const struct rec_targets *targets, float negative, float scale,
                         double *row_loss);
 
-/* Sums over logits z [n x pairs], a row a positive's and then its negatives'; z is replaced by the
- * gradient. Binary cross-entropy, label 1 for a positive and 0 for a negative, ... */
-double rec_loss_bce(float *z, size_t n, size_t pairs);
+/* Sums over logits z [pairs x n], the positives' row and then one of a negative each; z, `stride`
+ * from one row to the next, is replaced by the gradient. Binary cross-entropy, label 1 for a
+ * positive and 0 for a negative, ... */
+double rec_loss_bce(float *z, size_t stride, size_t n, size_t pairs);
 /* ... and -log sigmoid(positive - negative), for each negative of a positive.
  * source: Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", 2009 */
-double rec_loss_bpr(float *z, size_t n, size_t pairs);
+double rec_loss_bpr(float *z, size_t stride, size_t n, size_t pairs);
 
 /* A Gaussian as a layer: stats [n x 2 d] are means, then logarithms of variances; out [n x d] =
  * mean + exp(log variance / 2) x a normal number. source: Kingma and Welling, 2014, section 2.4 */

@@ -3,13 +3,18 @@
  * To look a draw up in the user's row is to search it, and a search jumps about in a row that is
  * anywhere in memory, as many looks as the row's length has binary digits, each waiting for the one
  * before: it took from a fifth to half of a training. Most draws are of items the user has not. A
- * bit array a user, sixteen bits an item of theirs, says so for nearly all of them with one look;
- * the others are searched for. */
+ * bit array a user, thirty-two bits an item of theirs, says so for nearly all of them with one
+ * look; the others are searched for. Where there are as many bits as items in the catalogue, each
+ * item has its own, and the look is the answer.
+ *
+ * Many draws are made and their words asked for before the first is looked up: otherwise each look
+ * waits for memory alone. */
 #include "missing.h"
 
 enum {
-    WORD_ITEMS = 4, /* items a word of 64 bits */
+    WORD_ITEMS = 2, /* items a word of 64 bits */
     DRAWS_MAX = 8,
+    TOGETHER = 64, /* draws */
 };
 
 struct rec_missing {
@@ -25,14 +30,24 @@ static uint32_t count_of(const struct rec_csr *users, uint32_t user) {
     return (uint32_t)(users->offset[user + 1] - users->offset[user]);
 }
 
-/* Where a user's words begin: ceil(count / WORD_ITEMS) of them fit before the next user's. */
+/* Where a user's words begin: ceil(count / WORD_ITEMS) of them, at least one, fit before the next
+ * user's. */
 static size_t row_of(const struct rec_csr *users, uint32_t user) {
     return words_of(users->offset[user], user);
 }
 
-static size_t bit_of(uint32_t count, uint32_t item) {
-    uint64_t bits = ((uint64_t)count + WORD_ITEMS - 1) / WORD_ITEMS * 64;
-    return (size_t)((item * UINT32_C(0x9e3779b1)) * bits >> 32);
+/* Of `count` items' words; at least the catalogue's items: each item has a bit of its own. */
+static uint64_t bits_of(uint32_t count) {
+    return ((uint64_t)count + WORD_ITEMS - 1) / WORD_ITEMS * 64;
+}
+
+/* The place in bits of what tells whether a user has an item: a word, and a bit of it. */
+static size_t word_of(const struct rec_csr *users, uint32_t user, uint32_t item, uint32_t *bit) {
+    uint64_t bits = bits_of(count_of(users, user));
+    uint64_t shared = (item * UINT32_C(0x9e3779b1)) * bits >> 32;
+    uint64_t place = bits >= users->cols ? item : shared;
+    *bit = (uint32_t)(place % 64);
+    return row_of(users, user) + (size_t)(place / 64);
 }
 
 enum rec_status rec_missing_create(const struct rec_csr *users, struct rec_missing **out,
@@ -44,8 +59,9 @@ enum rec_status rec_missing_create(const struct rec_csr *users, struct rec_missi
     self->users = users;
     for (uint32_t u = 0; u < users->rows; u++)
         for (uint64_t k = users->offset[u]; k < users->offset[u + 1]; k++) {
-            size_t bit = bit_of(count_of(users, u), users->column[k]);
-            self->bits[row_of(users, u) + bit / 64] |= UINT64_C(1) << bit % 64;
+            uint32_t bit;
+            size_t word = word_of(users, u, users->column[k], &bit);
+            self->bits[word] |= UINT64_C(1) << bit;
         }
     *out = self;
     return REC_OK;
@@ -62,10 +78,12 @@ double rec_missing_bytes(double users, double entries) {
 
 bool rec_missing_has(const struct rec_missing *self, uint32_t user, uint32_t item) {
     const struct rec_csr *users = self->users;
-    uint32_t left = count_of(users, user);
-    size_t bit = bit_of(left, item);
-    if (left == 0 || (self->bits[row_of(users, user) + bit / 64] >> bit % 64 & 1) == 0)
+    uint32_t left = count_of(users, user), bit;
+    size_t word = word_of(users, user, item, &bit);
+    if ((self->bits[word] >> bit & 1) == 0)
         return false;
+    if (bits_of(left) >= users->cols)
+        return true;
     const uint32_t *at = users->column + users->offset[user];
     while (left > 1) {
         uint32_t half = left / 2;
@@ -100,4 +118,19 @@ uint32_t rec_missing_draw(const struct rec_missing *self, uint32_t user, struct 
     }
     return nth_missing(users->column + users->offset[user], count,
                        rec_rng_below(rng, users->cols - count));
+}
+
+void rec_missing_draw_all(const struct rec_missing *self, const uint32_t *user, size_t n,
+                          struct rec_rng *rng, uint32_t *item) {
+    uint32_t bit;
+    for (size_t begin = 0; begin < n; begin += TOGETHER) {
+        size_t end = n - begin < TOGETHER ? n : begin + TOGETHER;
+        for (size_t i = begin; i < end; i++) {
+            item[i] = rec_rng_below(rng, self->users->cols);
+            __builtin_prefetch(self->bits + word_of(self->users, user[i], item[i], &bit));
+        }
+        for (size_t i = begin; i < end; i++)
+            if (rec_missing_has(self, user[i], item[i]))
+                item[i] = rec_missing_draw(self, user[i], rng);
+    }
 }

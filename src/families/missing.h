@@ -17,5 +17,8 @@ bool rec_missing_has(const struct rec_missing *missing, uint32_t user, uint32_t 
 /* An item the user has not, each as likely as the others. The user must not have everything.
  * threads: any, each with its own rng */
 uint32_t rec_missing_draw(const struct rec_missing *missing, uint32_t user, struct rec_rng *rng);
+/* One for each of n users: item [n]. As above, but memory is waited for by many draws at once. */
+void rec_missing_draw_all(const struct rec_missing *missing, const uint32_t *user, size_t n,
+                          struct rec_rng *rng, uint32_t *item);
 
 #endif

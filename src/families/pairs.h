@@ -56,14 +56,24 @@ enum {
 
 /* One of the two sides: users or items. */
 struct rec_pairs_side {
-    struct rec_variable rows;   /* [count x width] the embeddings */
-    struct rec_variable layer;  /* [first layer x inputs] its half; the users' ends with the bias */
-    size_t inputs;              /* factors, and 1 for the bias */
-    struct rec_batch *batch;    /* a row a sample: who it is */
-    uint32_t *slot;             /* [samples] where that is among those of the batch */
+    struct rec_variable rows;  /* [count x width] the embeddings */
+    struct rec_variable layer; /* [first layer x inputs] its half; the users' ends with the bias */
+    size_t inputs;             /* factors, and 1 for the bias */
+
+    /* who is in the batch, in order of appearance, and the samples of each one side by side */
+    uint32_t *index;   /* the room of what follows */
+    uint32_t *who;     /* [samples] */
+    uint32_t *slot;    /* [samples] where that is in `which` */
+    uint32_t *which;   /* [touched + 1], the last one is scratch */
+    uint32_t *start;   /* [touched + 1] in `sample` */
+    uint32_t *sample;  /* [samples] */
+    uint32_t *counter; /* [users or items] 0 between batches */
+    size_t touched;
+
     struct rec_matrix gathered; /* [of the batch x width + 1] their embeddings, 1 */
-    struct rec_matrix half;     /* [of the batch x first layer] */
-    struct rec_matrix gradient; /* [samples x row] */
+    struct rec_matrix row;      /* [of the batch x row] products, the half of the first layer */
+    struct rec_matrix gradient; /* [samples x row] of such rows */
+    float *upside;              /* [inputs x first layer] the layer, transposed: faster in BLAS */
     float *partial;             /* of layer, a block of the batch each */
 };
 
@@ -97,15 +107,20 @@ void rec_pairs_trainer_destroy(struct rec_pairs_trainer **trainer);
 double rec_pairs_trainer_bytes(const struct rec_pairs_spec *spec, double users, double items,
                                size_t batch_max, size_t threads);
 
-/* A slice: inputs of each layer above the first, and the gradients of all layers' outputs but the
- * first one's. */
+/* A slice: `n` positives from `begin` on, with their negatives. Each pair has a lane, a column of
+ * the matrices: the positives' come first, then those of each one's first negative, and so on. */
 struct rec_pairs_slice {
-    size_t begin, n, rows; /* first positive, positives, pairs */
-    struct rec_matrix in[REC_PAIRS_LAYERS_MAX], back[REC_PAIRS_LAYERS_MAX], z;
+    size_t begin, n, lanes;
+    struct rec_matrix users; /* [row x n] the users' rows, in the end their gradients */
+    struct rec_matrix items; /* [row x lanes] the items' rows, in the end their gradients */
+    struct rec_matrix in[REC_PAIRS_LAYERS_MAX];   /* [inputs, 1 x lanes] of the layer above */
+    struct rec_matrix back[REC_PAIRS_LAYERS_MAX]; /* [outputs x lanes] gradients; 0 is in items */
+    float *z;                                     /* [lanes] scores, then their gradients */
 };
 
-/* Carves the matrices of `rows` pairs out of block (NULL: only counts); the floats that takes. */
-size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t rows, float *block,
+/* Carves the matrices of a slice of n positives out of block (NULL: only counts); the floats that
+ * takes. */
+size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t n, float *block,
                              struct rec_pairs_slice *slice);
 
 /* ---- one step (pairs_step.c) ------------------------------------------------------------- */

@@ -85,6 +85,7 @@ static void draw_task(void *context, size_t task, size_t worker) {
     struct training *t = draw->t;
     size_t first = task * DRAW, last = draw->n - first < DRAW ? draw->n : first + DRAW;
     size_t pairs = t->trainer->pairs;
+    uint32_t drawn[DRAW];
     struct rec_rng rng;
     (void)worker;
     rec_rng_init(&rng, t->fit->seed, stream_of(draw->epoch, draw->begin + first));
@@ -93,8 +94,11 @@ static void draw_task(void *context, size_t task, size_t worker) {
         t->user[p] = positive->user;
         t->weight[p] = positive->weight;
         t->item[p * pairs] = positive->item;
-        for (size_t k = 1; k < pairs; k++)
-            t->item[p * pairs + k] = rec_missing_draw(t->missing, positive->user, &rng);
+    }
+    for (size_t k = 1; k < pairs; k++) {
+        rec_missing_draw_all(t->missing, t->user + first, last - first, &rng, drawn);
+        for (size_t p = first; p < last; p++)
+            t->item[p * pairs + k] = drawn[p - first];
     }
 }
 

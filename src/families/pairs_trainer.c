@@ -35,15 +35,29 @@ static struct rec_matrix take(float *block, size_t *used, size_t rows, size_t co
     return matrix;
 }
 
-size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t rows, float *block,
+/* The first line of the cache that begins in it: what is carved begins with one, too. */
+static float *aligned(float *block) {
+    size_t past = (uintptr_t)block / sizeof(float) % ALIGN_FLOATS;
+    return block + (ALIGN_FLOATS - past) % ALIGN_FLOATS;
+}
+
+size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t n, float *block,
                              struct rec_pairs_slice *slice) {
     size_t used = 0;
+    slice->n = n;
+    slice->lanes = n * (1 + spec->negatives);
+    slice->users = take(block, &used, spec->row, n);
+    slice->items = take(block, &used, spec->row, slice->lanes);
     for (size_t l = 0; l < spec->layers; l++) {
-        bool last = l + 1 == spec->layers;
-        slice->in[l] = take(block, &used, rows, last ? spec->joined : spec->hidden[l] + 1);
-        slice->back[l] = take(block, &used, l == 0 ? 0 : rows, spec->hidden[l]);
+        size_t inputs = l + 1 == spec->layers ? spec->joined : spec->hidden[l] + 1;
+        slice->in[l] = take(block, &used, inputs, slice->lanes);
+        if (l > 0)
+            slice->back[l] = take(block, &used, spec->hidden[l], slice->lanes);
     }
-    slice->z = take(block, &used, rows, 1);
+    slice->back[0] = slice->items;
+    slice->back[0].data += block == NULL ? 0 : spec->product * slice->lanes;
+    slice->back[0].rows = spec->hidden[0];
+    slice->z = take(block, &used, 1, slice->lanes).data;
     return used;
 }
 
@@ -57,8 +71,9 @@ static size_t carve_side(const struct rec_pairs_spec *spec, size_t samples, size
     size_t used = 0, touched = touched_max(samples, count);
     side->inputs = inputs;
     side->gathered = take(block, &used, touched, spec->width + 1);
-    side->half = take(block, &used, touched, spec->hidden[0]);
+    side->row = take(block, &used, touched, spec->row);
     side->gradient = take(block, &used, samples, spec->row);
+    side->upside = take(block, &used, inputs, spec->hidden[0]).data;
     side->partial = take(block, &used, parts_of(touched, BLOCK), spec->hidden[0] * inputs).data;
     return used;
 }
@@ -78,8 +93,7 @@ static size_t carve(struct rec_pairs_trainer *t, size_t users, size_t items, siz
     size_t used = 0, d = spec->factors, pairs = t->batch_max * t->pairs;
     struct rec_pairs_slice slice;
     t->slice_floats = upper_floats(spec);
-    t->slice_work_floats =
-        rec_pairs_slice_carve(spec, smaller(SLICE, t->batch_max) * t->pairs, NULL, &slice);
+    t->slice_work_floats = rec_pairs_slice_carve(spec, smaller(SLICE, t->batch_max), NULL, &slice);
     t->work_floats = t->slice_work_floats + BLOCK * (spec->row + spec->width);
     t->user_rows = take(block, &used, users, spec->width).data;
     t->slices = take(block, &used, parts_of(t->batch_max, SLICE), t->slice_floats).data;
@@ -91,12 +105,24 @@ static size_t carve(struct rec_pairs_trainer *t, size_t users, size_t items, siz
     return used;
 }
 
+/* How many numbers index has. */
+static size_t index_size(size_t samples, size_t count) {
+    return 3 * samples + 2 * (touched_max(samples, count) + 1) + count;
+}
+
 static enum rec_status make_side(struct rec_pairs_side *side, size_t samples, uint32_t count,
                                  struct rec_error *err) {
-    side->slot = rec_alloc_array(samples, sizeof(*side->slot));
-    if (side->slot == NULL)
+    size_t touched = touched_max(samples, count);
+    side->index = rec_alloc_array(index_size(samples, count), sizeof(*side->index));
+    if (side->index == NULL)
         return rec_error_set(err, REC_NO_MEMORY, "no memory for batches of %zu pairs", samples);
-    return rec_batch_create(samples, samples, count, &side->batch, err);
+    side->who = side->index;
+    side->slot = side->who + samples;
+    side->sample = side->slot + samples;
+    side->which = side->sample + samples;
+    side->start = side->which + touched + 1;
+    side->counter = side->start + touched + 1;
+    return REC_OK;
 }
 
 static enum rec_status add(struct rec_tensors *tensors, const char *name, size_t rows, size_t cols,
@@ -162,14 +188,14 @@ enum rec_status rec_pairs_trainer_create(const struct rec_pairs_spec *spec,
     t->seed = fit->seed;
     t->batch_max = batch_max;
     t->pairs = 1 + spec->negatives;
-    t->block = rec_alloc_array(carve(t, users, items, threads, NULL), sizeof(float));
+    t->block = rec_alloc_array(carve(t, users, items, threads, NULL) + ALIGN_FLOATS, sizeof(float));
     t->slice_loss = rec_alloc_array(parts_of(batch_max, SLICE), sizeof(double));
     enum rec_status st = REC_OK;
     if (t->block == NULL || t->slice_loss == NULL)
         st = rec_error_set(err, REC_NO_MEMORY, "%s: no memory for batches of %zu pairs, %u users",
                            spec->family->name, batch_max * t->pairs, users);
     else
-        (void)carve(t, users, items, threads, t->block);
+        (void)carve(t, users, items, threads, aligned(t->block));
     if (st == REC_OK)
         st = make_side(&t->users, batch_max, users, err);
     if (st == REC_OK)
@@ -189,8 +215,7 @@ enum rec_status rec_pairs_trainer_create(const struct rec_pairs_spec *spec,
 static void finish_side(struct rec_pairs_side *side) {
     rec_variable_finish(&side->rows);
     rec_variable_finish(&side->layer);
-    rec_batch_destroy(&side->batch);
-    rec_alloc_free(side->slot);
+    rec_alloc_free(side->index);
 }
 
 void rec_pairs_trainer_destroy(struct rec_pairs_trainer **trainer) {
@@ -220,7 +245,6 @@ double rec_pairs_trainer_bytes(const struct rec_pairs_spec *spec, double users, 
     double floats = (double)carve(&t, (size_t)users, (size_t)items, threads, NULL) +
                     2.0 * (double)spec->width * users + 3.0 * (double)spec->width * items +
                     3.0 * layers;
-    return 4.0 * floats + (double)rec_batch_bytes(batch_max, batch_max, (uint32_t)users) +
-           (double)rec_batch_bytes(samples, samples, (uint32_t)items) +
-           4.0 * (double)(samples + batch_max);
+    return 4.0 * (floats + (double)index_size(batch_max, (size_t)users) +
+                  (double)index_size(samples, (size_t)items));
 }

@@ -8,7 +8,7 @@
 
 /* A hash has the bits of GROUP numbers that stand together: sixteen each, so a rate is met to
  * 1 / 65536. */
-enum { GROUP = 4, BITS = 16, PARTS = 512 };
+enum { GROUP = 4, PARTS = 512 };
 
 struct rec_dropout rec_dropout_of(float rate, uint64_t seed, uint64_t step, uint32_t layer) {
     assert(rate >= 0.0f && rate < 1.0f);
@@ -23,17 +23,21 @@ static inline uint64_t hash_of(const struct rec_dropout *dropout, uint64_t group
     return mix(dropout->key + group * UINT64_C(0x9e3779b97f4a7c15));
 }
 
-/* What is compared with the bar. */
-static inline int32_t part_of(uint64_t hash, size_t lane) {
-    return (int32_t)(hash >> lane * BITS & 0xffff);
+/* What is compared with the bar, for a group: a hash as it lies in memory. */
+static inline void fill_group(const struct rec_dropout *dropout, uint64_t group,
+                              uint16_t part[GROUP]) {
+    uint64_t hash = hash_of(dropout, group);
+    memcpy(part, &hash, sizeof(hash));
 }
 
-static inline int32_t part_at(const struct rec_dropout *dropout, uint64_t place) {
-    return part_of(hash_of(dropout, place / GROUP), place % GROUP);
+static uint16_t part_at(const struct rec_dropout *dropout, uint64_t place) {
+    uint16_t part[GROUP];
+    fill_group(dropout, place / GROUP, part);
+    return part[place % GROUP];
 }
 
 float rec_dropout_at(const struct rec_dropout *dropout, uint64_t place) {
-    return part_at(dropout, place) < (int32_t)dropout->bar ? 0.0f : dropout->scale;
+    return part_at(dropout, place) < dropout->bar ? 0.0f : dropout->scale;
 }
 
 struct work {
@@ -42,32 +46,15 @@ struct work {
 };
 
 /* Those of n places. */
-static void fill_parts(const struct rec_dropout *dropout, uint64_t place, int32_t *part, size_t n) {
+static void fill_parts(const struct rec_dropout *dropout, uint64_t place, uint16_t *part,
+                       size_t n) {
     size_t i = 0;
     for (; i < n && (place + i) % GROUP != 0; i++)
         part[i] = part_at(dropout, place + i);
-    for (; i + GROUP <= n; i += GROUP) {
-        uint64_t hash = hash_of(dropout, (place + i) / GROUP);
-        for (size_t lane = 0; lane < GROUP; lane++)
-            part[i + lane] = part_of(hash, lane);
-    }
+    for (; i + GROUP <= n; i += GROUP)
+        fill_group(dropout, (place + i) / GROUP, part + i);
     for (; i < n; i++)
         part[i] = part_at(dropout, place + i);
-}
-
-/* Without a branch, whose way would be random, and in vectors. */
-static void apply_parts(const struct rec_dropout *dropout, const int32_t *part, float *x,
-                        size_t n) {
-    const int32_t bar = (int32_t)dropout->bar;
-    const float scale = dropout->scale;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits, keep = part[i] < bar ? 0 : UINT32_MAX;
-        float kept;
-        memcpy(&bits, &x[i], sizeof(bits));
-        bits &= keep;
-        memcpy(&kept, &bits, sizeof(kept));
-        x[i] = kept * scale;
-    }
 }
 
 /* Some rows, whose places follow each other; or a part of a long row. */
@@ -76,7 +63,7 @@ static void apply_task(void *context, size_t task, size_t worker) {
     const struct rec_dropout *dropout = work->dropout;
     size_t each = piece_rows(work->x.cols), cols = work->x.cols, at_once = PARTS / cols;
     size_t end = (task + 1) * each < work->x.rows ? (task + 1) * each : work->x.rows;
-    int32_t part[PARTS];
+    uint16_t part[PARTS];
     (void)worker;
     at_once = at_once > 0 ? at_once : 1;
     for (size_t r = task * each; r < end; r += at_once) {
@@ -85,7 +72,8 @@ static void apply_task(void *context, size_t task, size_t worker) {
             size_t n = cols - c < PARTS ? cols - c : PARTS;
             fill_parts(dropout, r * cols + c, part, rows * n);
             for (size_t i = 0; i < rows; i++)
-                apply_parts(dropout, part + i * n, row_of(&work->x, r + i) + c, n);
+                rec_kernels_drop(part + i * n, dropout->bar, dropout->scale,
+                                 row_of(&work->x, r + i) + c, n);
         }
     }
 }

@@ -5,6 +5,7 @@
  * are added in the order of the rows. */
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "room.h"
 
@@ -110,29 +111,35 @@ double rec_loss_bce_all(struct rec_pool *pool, const struct rec_matrix *z,
 
 /* ---- pairs ------------------------------------------------------------------------------ */
 
-double rec_loss_bce(float *z, size_t n, size_t pairs) {
+static double logistic_rows(float *z, size_t stride, size_t n, size_t rows) {
+    double sum = 0.0;
+    if (stride == n)
+        return (double)rec_kernels_logistic(z, n * rows);
+    for (size_t k = 0; k < rows; k++)
+        sum += (double)rec_kernels_logistic(z + k * stride, n);
+    return sum;
+}
+
+double rec_loss_bce(float *z, size_t stride, size_t n, size_t pairs) {
     double positives = 0.0;
     for (size_t p = 0; p < n; p++)
-        positives += (double)z[p * pairs];
-    double loss = (double)rec_kernels_logistic(z, n * pairs) - positives;
+        positives += (double)z[p];
+    double loss = logistic_rows(z, stride, n, pairs) - positives;
     for (size_t p = 0; p < n; p++)
-        z[p * pairs] -= 1.0f;
+        z[p] -= 1.0f;
     return loss;
 }
 
 /* With d = negative - positive the loss is log(1 + e^d), its derivative by d is sigmoid(d). */
-double rec_loss_bpr(float *z, size_t n, size_t pairs) {
-    for (size_t p = 0; p < n; p++, z += pairs) {
-        for (size_t k = 1; k < pairs; k++)
-            z[k] -= z[0];
-        z[0] = -INFINITY; /* adds 0 */
-    }
-    z -= n * pairs;
-    double loss = (double)rec_kernels_logistic(z, n * pairs);
-    for (size_t p = 0; p < n; p++, z += pairs) {
-        z[0] = 0.0f;
-        for (size_t k = 1; k < pairs; k++)
-            z[0] -= z[k];
-    }
+double rec_loss_bpr(float *z, size_t stride, size_t n, size_t pairs) {
+    float *negative = z + stride;
+    for (size_t k = 0; k + 1 < pairs; k++)
+        for (size_t p = 0; p < n; p++)
+            negative[k * stride + p] -= z[p];
+    double loss = logistic_rows(negative, stride, n, pairs - 1);
+    memset(z, 0, n * sizeof(*z));
+    for (size_t k = 0; k + 1 < pairs; k++)
+        for (size_t p = 0; p < n; p++)
+            z[p] -= negative[k * stride + p];
     return loss;
 }

@@ -1,5 +1,6 @@
 /* Goal: a draw is never of an item the user has, and of each other item as often as of the next,
- * whoever the user: one with nothing, with a few items, with all but one.
+ * whoever the user: one with nothing, with a few items, with all but one; one by one or many at
+ * once. Who has what is known exactly.
  *
  * How: the draws of an item are binomial; 6 deviations are passed once in a billion. */
 #include <math.h>
@@ -8,7 +9,7 @@
 #include "families/missing.h"
 #include "test.h"
 
-enum { ITEMS = 120, DRAWS = 60000 };
+enum { ITEMS = 400, DRAWS = 100000, TOGETHER = 100 };
 
 /* A user has items first, first + step, ... below end. */
 static const struct user {
@@ -18,7 +19,8 @@ static const struct user {
     {"nothing", 0, 1, 0},
     {"the first item", 0, 1, 1},
     {"the last item", ITEMS - 1, 1, ITEMS},
-    {"every third", 1, 3, ITEMS},
+    {"some: bits are shared", 7, 31, ITEMS},
+    {"every third: a bit each", 1, 3, ITEMS},
     {"the first half", 0, 1, ITEMS / 2},
     {"all but the first", 1, 1, ITEMS},
     {"all but the last", 0, 1, ITEMS - 1},
@@ -42,11 +44,20 @@ static void test_draws(void **state) {
     rec_rng_init(&rng, 1, 0);
     for (uint32_t u = 0; u < COUNT(table); u++) {
         uint32_t drawn[ITEMS] = {0};
-        for (size_t n = 0; n < DRAWS; n++) {
-            uint32_t item = rec_missing_draw(missing, u, &rng);
+        uint32_t one_user[TOGETHER], many[TOGETHER];
+        for (size_t i = 0; i < TOGETHER; i++)
+            one_user[i] = u;
+        for (size_t n = 0; n < DRAWS; n++) { /* half of them one by one */
+            if (n >= DRAWS / 2 && n % TOGETHER == 0)
+                rec_missing_draw_all(missing, one_user, TOGETHER, &rng, many);
+            uint32_t item = n < DRAWS / 2 ? rec_missing_draw(missing, u, &rng) : many[n % TOGETHER];
             assert_true(item < ITEMS);
             drawn[item]++;
         }
+        for (uint32_t i = 0; i < ITEMS; i++)
+            CHECK_ROW(rec_missing_has(missing, u, i) == (i >= table[u].first && i < table[u].end &&
+                                                         (i - table[u].first) % table[u].step == 0),
+                      table[u].name);
         for (uint64_t k = offset[u]; k < offset[u + 1]; k++) {
             CHECK_ROW(drawn[column[k]] == 0, table[u].name);
             drawn[column[k]] = UINT32_MAX;

@@ -196,13 +196,13 @@ static void test_losses_of_all(void **state) {
 /* ---- losses of pairs --------------------------------------------------------------------- */
 
 struct pairs {
-    double (*loss)(float *z, size_t n, size_t pairs);
+    double (*loss)(float *z, size_t stride, size_t n, size_t pairs);
     float z[ROWS * PAIRS];
 };
 
 static double pairs_value(void *context) {
     struct pairs p = *(struct pairs *)context;
-    return p.loss(p.z, ROWS, PAIRS);
+    return p.loss(p.z, ROWS, ROWS, PAIRS);
 }
 
 static void test_losses_of_pairs(void **state) {
@@ -213,29 +213,33 @@ static void test_losses_of_pairs(void **state) {
     for (size_t i = 0; i < ROWS * PAIRS; i++)
         p.z[i] = 2 * rec_rng_normal(&rng);
     struct pairs gradient = p;
-    (void)rec_loss_bce(gradient.z, ROWS, PAIRS);
+    (void)rec_loss_bce(gradient.z, ROWS, ROWS, PAIRS);
     check_slope("bce", pairs_value, &p, p.z, ROWS * PAIRS, gradient.z);
     p.loss = rec_loss_bpr;
     gradient = p;
-    (void)rec_loss_bpr(gradient.z, ROWS, PAIRS);
+    (void)rec_loss_bpr(gradient.z, ROWS, ROWS, PAIRS);
     check_slope("bpr", pairs_value, &p, p.z, ROWS * PAIRS, gradient.z);
 }
 
 /* Goal: the values themselves, by their definitions in double; of extreme logits, too. */
 static void test_values_of_pairs(void **state) {
-    static const float z[2 * PAIRS] = {1.5f, -0.5f, 0.25f, 3, -2, 2, -70, 60};
-    float of_bce[2 * PAIRS], of_bpr[2 * PAIRS];
+    enum { STRIDE = 3 };
+    static const float z[STRIDE * PAIRS] = {1.5f, -2, 9, -0.5f, 2, 9, 0.25f, -70, 9, 3, 60, 9};
+    float of_bce[STRIDE * PAIRS], of_bpr[STRIDE * PAIRS];
     double bce = 0, bpr = 0;
     (void)state;
     memcpy(of_bce, z, sizeof(z));
     memcpy(of_bpr, z, sizeof(z));
     for (size_t i = 0; i < 2 * PAIRS; i++) {
-        double positive = (double)z[i / PAIRS * PAIRS], x = (double)z[i];
-        bce += log1p(exp(i % PAIRS == 0 ? -x : x));
-        bpr += i % PAIRS == 0 ? 0 : log1p(exp(x - positive));
+        size_t p = i / PAIRS, k = i % PAIRS;
+        double positive = (double)z[p], x = (double)z[k * STRIDE + p];
+        bce += log1p(exp(k == 0 ? -x : x));
+        bpr += k == 0 ? 0 : log1p(exp(x - positive));
     }
-    assert_true(fabs(rec_loss_bce(of_bce, 2, PAIRS) - bce) < 1e-5 * bce);
-    assert_true(fabs(rec_loss_bpr(of_bpr, 2, PAIRS) - bpr) < 1e-5 * bpr);
+    assert_true(fabs(rec_loss_bce(of_bce, STRIDE, 2, PAIRS) - bce) < 1e-5 * bce);
+    assert_true(fabs(rec_loss_bpr(of_bpr, STRIDE, 2, PAIRS) - bpr) < 1e-5 * bpr);
+    for (size_t k = 0; k < PAIRS; k++)
+        assert_true(of_bce[k * STRIDE + 2] == 9 && of_bpr[k * STRIDE + 2] == 9);
 }
 
 /* ---- the Gaussian layer -------------------------------------------------------------------- */
