@@ -19,7 +19,7 @@ static const struct user {
     {"nothing", 0, 1, 0},
     {"the first item", 0, 1, 1},
     {"the last item", ITEMS - 1, 1, ITEMS},
-    {"some: bits are shared", 7, 31, ITEMS},
+    {"some: bits are shared", 7, 67, ITEMS},
     {"every third: a bit each", 1, 3, ITEMS},
     {"the first half", 0, 1, ITEMS / 2},
     {"all but the first", 1, 1, ITEMS},
