@@ -34,11 +34,11 @@
 enum {
     HEAD = 4, /* words that set the first bar */
     HEAD_ITEMS = HEAD * SCAN_WORD,
-    TOGETHER = 16,      /* scored together: rows of one call of the kernel */
-    WAITING = 64,       /* fetched ahead at most, where no bar depends on it soon */
-    FEW = 8,            /* where not one in so many may enter, only these are read */
-    LONGEST_FROM = 512, /* fewer are all read: looking for the longest would take more */
-    LONGEST_WORDS = 256,/* in which the longest are looked for */
+    TOGETHER = 16,       /* scored together: rows of one call of the kernel */
+    WAITING = 64,        /* fetched ahead at most, where no bar depends on it soon */
+    FEW = 8,             /* where not one in so many may enter, only these are read */
+    LONGEST_FROM = 512,  /* fewer are all read: looking for the longest would take more */
+    LONGEST_WORDS = 256, /* in which the longest are looked for */
 };
 #define TINY  0x1p-100f /* see above; a normal float, for the others are slow */
 #define SLACK (1.0 + 16.0 * (double)FLT_EPSILON)
