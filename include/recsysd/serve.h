@@ -142,8 +142,7 @@ enum rec_status rec_catalogue_get(struct rec_serve *serve, const char *item_id,
                                   struct rec_item *out, char *buffer, size_t cap,
                                   struct rec_error *err);
 
-/* ---- histories (histories.c) ------------------------------------------------------------------
- */
+/* ---- histories (histories.c) ---------------------------------------------------------------- */
 
 /* The user's dense index and history version; NOT_FOUND for an unknown user. */
 enum rec_status rec_histories_user(struct rec_serve *serve, const char *user_id, uint32_t *user,

@@ -131,8 +131,7 @@ static enum rec_status batch_create(struct rec_http_exchange *exchange, size_t c
     return REC_OK;
 }
 
-/* ---- PUT ----------------------------------------------------------------------------------------
- */
+/* ---- PUT ------------------------------------------------------------------------------------ */
 
 static void put_done(const struct rec_pending *pending, struct rec_answer *answer) {
     answer->exchange->status = pending->write.recorded[0].new_item ? 201 : 200;

@@ -69,8 +69,7 @@ static enum rec_status answer_job(struct rec_api *api, struct rec_http_exchange 
     return rec_answer_end(&answer, err);
 }
 
-/* ---- start --------------------------------------------------------------------------------------
- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 struct order {
     const char *family;             /* NULL: the configured one */

@@ -58,8 +58,7 @@ REC_HANDLER(rec_handle_models_activate) {
     return rec_problem_verdict(exchange, st, &err);
 }
 
-/* ---- list --------------------------------------------------------------------------------------
- */
+/* ---- list ----------------------------------------------------------------------------------- */
 
 static void write_model(struct rec_answer *answer, const struct rec_model_info *info, bool live) {
     REC_ANSWER_LITERAL(answer, "{\"version\":");

@@ -188,8 +188,7 @@ static enum rec_status fill_buffer(struct rec_reader *reader, size_t keep) {
     return REC_OK;
 }
 
-/* ---- lines --------------------------------------------------------------------------------------
- */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 /* Passes over the rest of a line that is too long, through any number of buffers. */
 static enum rec_status skip_line(struct rec_reader *reader) {

@@ -143,8 +143,7 @@ static enum rec_status next_record(struct csv *csv, bool *found) {
     }
 }
 
-/* ---- header ------------------------------------------------------------------------------------
- */
+/* ---- header --------------------------------------------------------------------------------- */
 
 static enum rec_status read_header(struct csv *csv) {
     struct rec_reader *reader = csv->reader;

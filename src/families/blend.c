@@ -425,8 +425,7 @@ static bool blend_query(const struct rec_model *model, const struct rec_history 
     return says;
 }
 
-/* ---- score, similar, explain -------------------------------------------------------------------
- */
+/* ---- score, similar, explain ---------------------------------------------------------------- */
 
 static float product_of(float first, float others) {
     return first > 0.0f ? first * expf(fmaxf(-exponent_max, fminf(others, exponent_max))) : first;

@@ -301,8 +301,7 @@ static enum rec_status add_up(struct training *t, struct rec_error *err) {
     return REC_OK;
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* Items with an event that counts; all of them when there is no memory to count. */
 static size_t count_used(const struct rec_dataset *data) {
@@ -339,8 +338,7 @@ size_t rec_nextitem_fit_bytes(const struct rec_fit *fit) {
     return bytes < (double)SIZE_MAX / 2 ? (size_t)bytes : SIZE_MAX;
 }
 
-/* ---- the fit -----------------------------------------------------------------------------------
- */
+/* ---- the fit -------------------------------------------------------------------------------- */
 
 static enum rec_status solve(struct training *t, struct rec_error *err) {
     double regularization = rec_params_get(t->fit->params, "regularization");

@@ -201,8 +201,7 @@ static enum rec_status iterate(struct training *t, struct rec_error *err) {
     return st;
 }
 
-/* ---- before and after --------------------------------------------------------------------------
- */
+/* ---- before and after ----------------------------------------------------------------------- */
 
 static enum rec_status prepare(struct training *t, struct rec_error *err) {
     enum rec_status st = rec_dataset_matrix(t->stop.train, &t->users, err);

@@ -233,8 +233,7 @@ void rec_pairs_trainer_destroy(struct rec_pairs_trainer **trainer) {
     rec_alloc_free(t);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 double rec_pairs_trainer_bytes(const struct rec_pairs_spec *spec, double users, double items,
                                size_t batch_max, size_t threads) {

@@ -329,8 +329,7 @@ static void scan_rest(const struct rec_scan *scan, size_t first, struct running 
     }
 }
 
-/* ---- asking -----------------------------------------------------------------------------------
- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
 static void scan_exactly(struct pass *pass) {
     enum { BLOCK = 512 };

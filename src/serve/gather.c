@@ -59,8 +59,7 @@ void rec_gather_end(struct rec_gather *gather, uint32_t items, uint64_t began_ns
     atomic_fetch_sub(&gather->unscored, 1);
 }
 
-/* ---- the queue ---------------------------------------------------------------------------------
- */
+/* ---- the queue ------------------------------------------------------------------------------ */
 
 /* A scratch that nobody uses; NULL: so many lists wait already, or out of memory. */
 static struct rec_scratch *take_spare(struct rec_gather *gather) {
@@ -121,8 +120,7 @@ static size_t take_batch(struct rec_gather *gather, struct rec_scratch *batch[RE
     return count;
 }
 
-/* ---- scorers ----------------------------------------------------------------------------------
- */
+/* ---- scorers -------------------------------------------------------------------------------- */
 
 static void score(struct rec_scratch *const *batch, size_t count) {
     struct rec_scan_query queries[REC_SCAN_QUERIES];
@@ -175,8 +173,7 @@ static void *scorer(void *context) {
     }
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 enum rec_status rec_gather_init(struct rec_gather *gather, struct rec_serve *serve, size_t threads,
                                 struct rec_error *err) {

@@ -170,8 +170,7 @@ uint32_t rec_histories_behind(struct rec_histories *histories, uint32_t user) {
     return REC_STORE_NONE;
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 bool rec_histories_copy(struct rec_histories *histories, struct rec_found_user user,
                         struct rec_event *events, size_t *count, uint64_t *version, uint64_t *seen,

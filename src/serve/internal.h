@@ -268,8 +268,7 @@ bool rec_gather_put(struct rec_gather *gather, struct rec_scratch **scratch);
 uint64_t rec_gather_begin(struct rec_gather *gather, uint32_t items);
 void rec_gather_end(struct rec_gather *gather, uint32_t items, uint64_t began_ns);
 
-/* ---- the whole ---------------------------------------------------------------------------------
- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 struct rec_serve {
     struct rec_store *store; /* the caller's, as the next two */

@@ -150,8 +150,7 @@ static enum rec_status prepare(struct call *call, struct rec_error *err) {
     return REC_OK;
 }
 
-/* ---- scores -----------------------------------------------------------------------------------
- */
+/* ---- scores --------------------------------------------------------------------------------- */
 
 /* The query of the history in scratch->query; *says false: the history tells the model nothing. */
 static enum rec_status make_query(struct call *call, bool *says, struct rec_error *err) {

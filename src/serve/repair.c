@@ -61,8 +61,7 @@ enum rec_status rec_repair_ids(struct rec_serve *serve, struct rec_error *err) {
     return st == REC_OK ? st : rec_error_set(err, st, "ids could not be read again");
 }
 
-/* ---- one user's history ------------------------------------------------------------------------
- */
+/* ---- one user's history --------------------------------------------------------------------- */
 
 struct arrived {
     struct rec_event event;

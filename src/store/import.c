@@ -233,8 +233,7 @@ static enum rec_status event_held(struct rec_store_import *import, const char *e
     return st;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------
- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 static int compare_staged(const void *left, const void *right) {
     const struct rec_store_row *a = left;

@@ -398,8 +398,7 @@ void rec_scheduler_destroy(struct rec_scheduler **scheduler_pointer) {
     rec_alloc_free(scheduler);
 }
 
-/* ---- requests -----------------------------------------------------------------------------------
- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 /* A place in the queue is taken before the row is written, and given back if that fails. */
 static enum rec_status reserve(struct rec_scheduler *scheduler, struct rec_error *err) {

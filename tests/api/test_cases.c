@@ -65,8 +65,7 @@ static void text_clear(struct text *text) {
     put(text, "", 0);
 }
 
-/* ---- a client, as plain as can be --------------------------------------------------------------
- */
+/* ---- a client, as plain as can be ----------------------------------------------------------- */
 
 struct answer {
     struct text bytes; /* head and body */

@@ -69,8 +69,7 @@ static void publish(struct rec_store *store, struct rec_slot *slot,
     rec_slot_publish(slot, &generation);
 }
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures -------------------------------------------------------------------------------- */
 
 /* Per call, for users picked at random from `first` on. */
 static double lists_us(struct rec_serve *serve, struct rec_rng *rng, uint32_t k, bool explain,

@@ -155,8 +155,7 @@ static void finish(struct world *world) {
     rec_alloc_free(world->bytes);
 }
 
-/* ---- the ways to a list, BATCH lists each, but one of sgemv's, single's and filter's ----------
- */
+/* ---- the ways to a list, BATCH lists each, but one of sgemv's, single's and filter's -------- */
 
 struct lists {
     struct rec_ranked kept[BATCH][K];
@@ -223,8 +222,7 @@ static const struct {
 } ways[WAYS] = {{run_read, 1},   {run_sgemv, 1},     {run_sgemm, BATCH},
                 {run_single, 1}, {run_batch, BATCH}, {run_filter, 1}};
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
+/* ---- figures -------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

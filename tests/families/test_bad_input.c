@@ -184,8 +184,7 @@ static void test_one_item_again(void **state) {
     rec_dataset_destroy(&data);
 }
 
-/* ---- histories --------------------------------------------------------------------------------
- */
+/* ---- histories ------------------------------------------------------------------------------ */
 
 /* Goal: to a history of nothing every family says that it has no answer, with a query of zeros. */
 static void test_empty_history(void **state) {
@@ -209,8 +208,7 @@ static void test_empty_history(void **state) {
     rec_dataset_destroy(&data);
 }
 
-/* ---- explosions ---------------------------------------------------------------------------------
- */
+/* ---- explosions ----------------------------------------------------------------------------- */
 
 /* Goal: a loss that explodes ends the fit with the epoch and the loss, the way out, and nothing
  * left; with early stopping, too, which has a good model by then. */

@@ -516,8 +516,7 @@ static void test_kernels(void **state) {
     for_each_variant(check_marked);
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static void test_no_memory(void **state) {
     (void)state;

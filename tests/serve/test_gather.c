@@ -14,8 +14,7 @@
 enum { ITEMS = 300, USERS = 40, N = 20, LISTS = 60, K_MAX = 40, CACHE_BYTES = 1 << 18 };
 enum { ROUNDS = 60, THREADS = 4 };
 
-/* ---- a family whose score is a dot product ----------------------------------------------------
- */
+/* ---- a family whose score is a dot product -------------------------------------------------- */
 
 static const struct rec_param SALT[] = {
     {.name = "salt", .type = REC_PARAM_INT, .min = 0, .max = 1e6, .help = "makes models differ"}};
@@ -141,8 +140,7 @@ static void check_same(struct world *world, const struct rec_recommend_query *qu
     assert_memory_equal(got->items, want.items, want.count * sizeof(want.items[0]));
 }
 
-/* ---- the world --------------------------------------------------------------------------------
- */
+/* ---- the world ------------------------------------------------------------------------------ */
 
 /* As if others were being scored, and a list's share of that took long. */
 static void make_busy(struct world *world) {
@@ -184,8 +182,7 @@ static void fill_queries(struct rec_recommend_query *queries, char users[LISTS][
     }
 }
 
-/* ---- tests --------------------------------------------------------------------------------------
- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static void test_same_lists(void **state) {
     (void)state;
@@ -402,8 +399,7 @@ static void test_stop(void **state) {
     }
 }
 
-/* ---- many at once ------------------------------------------------------------------------------
- */
+/* ---- many at once --------------------------------------------------------------------------- */
 
 struct reader {
     struct world *world;

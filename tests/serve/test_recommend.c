@@ -348,8 +348,7 @@ static void test_refusals(void **state) {
     world_close(&world);
 }
 
-/* ---- explanations -------------------------------------------------------------------------------
- */
+/* ---- explanations --------------------------------------------------------------------------- */
 
 static void test_explain(void **state) {
     (void)state;

@@ -166,8 +166,7 @@ void world_items(struct world *world, size_t count) {
     }
 }
 
-/* ---- families ---------------------------------------------------------------------------------
- */
+/* ---- families ------------------------------------------------------------------------------- */
 
 enum { RESIDUES = 7 };
 static const struct rec_param SALT[] = {
