@@ -19,9 +19,12 @@ static enum rec_status refused(enum rec_status status, struct rec_error *err) {
     return file ? REC_CONFLICT : status;
 }
 
+/* What lists are made with has changed: operators find it in the log, whoever asked for it. */
 static enum rec_status write_live(struct rec_http_exchange *exchange,
                                   const struct rec_model_info *info, struct rec_error *err) {
     struct rec_answer answer;
+    rec_log_event(REC_LOG_INFO, "model_live", "family=%s version=%s items=%u request_id=\"%s\"",
+                  info->family, info->version, info->items, exchange->request_id);
     rec_answer_init(&answer, exchange);
     REC_ANSWER_LITERAL(&answer, "{\"model\":");
     rec_answer_string(&answer, info->family);

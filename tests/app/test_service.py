@@ -152,6 +152,8 @@ class Service(unittest.TestCase):
         self.assertEqual(d.get("/recommend?user_id=1").body, live)
         self.model.write_bytes(good)
         self.assertEqual(d.post("/reload").status, 200)
+        while not any("event=model_live" in line and "request_id=" in line for line in d.log):
+            time.sleep(0.02)
         d.signal(signal.SIGHUP)
         while not any("event=reload " in line for line in d.log):
             time.sleep(0.02)
