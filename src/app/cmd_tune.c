@@ -157,6 +157,11 @@ static enum rec_status begin(struct tuning *tuning, struct rec_error *err) {
         st = rec_tune_study_open(study, options, tuning->data.protocol.name, tuning->set,
                                  &tuning->study, err);
     options->study = tuning->study;
+    if (tuning->study != NULL)
+        (void)fprintf(stderr,
+                      "note: finished trials stay in %s; after an interruption the same "
+                      "command goes on with them\n",
+                      study);
     return st;
 }
 
@@ -268,6 +273,8 @@ static void print_result(const struct tuning *tuning) {
     char metric[48], parameters[1024];
     (void)snprintf(metric, sizeof(metric), "%s@%u", options->metric->name, options->k);
     write_searched(&tuning->space, best, parameters, sizeof(parameters));
+    if (search->resumed > 0)
+        (void)printf("%zu of the trials were in the study already\n", search->resumed);
     (void)printf("%s on %s: %zu trials (%zu complete, %zu given up, %zu failed) in %.1f s%s\n",
                  tuning->model.family->name, tuning->data.name, search->count, search->complete,
                  search->pruned, search->failed, tuning->seconds, ends[search->end]);

@@ -169,6 +169,8 @@ class Study(Folder):
         kept = self.rows()
         self.assertGreaterEqual(len(kept), 9)
         done = self.tune(*command, "s.db")
+        self.assertIn("the same command goes on with them", done.stderr)
+        self.assertIn(f"{len(kept)} of the trials were in the study already", done.stdout)
         self.assertEqual(len(re.findall(r"(?m)^trial \d+ of 16", done.stderr)), 16 - len(kept))
         rows = self.rows()
         self.assertEqual(rows[:len(kept)], kept)
