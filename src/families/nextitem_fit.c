@@ -392,7 +392,8 @@ static enum rec_status check_solution(const struct training *t, struct rec_error
         if (!(fabsf(t->B[i]) <= REC_NEXTITEM_VALUE_MAX))
             return rec_error_set(err, REC_BAD_INPUT,
                                  "next-item: a weight came out as %g, more than %g; raise "
-                                 "regularization (now %g)",
+                                 "regularization (now %g), or bring weight_power and first_boost "
+                                 "nearer to 1",
                                  (double)t->B[i], (double)REC_NEXTITEM_VALUE_MAX,
                                  rec_params_get(t->fit->params, "regularization"));
     return REC_OK;

@@ -5,8 +5,14 @@
  * meanwhile is start the WAL over: that takes a moment in which everything has been moved. Behind
  * this thread there is always a little left, which the writer moves itself (writer.c).
  *
+ * A pass may only begin where the WAL has pages that nobody can have moved: SQLite before 3.51.3
+ * (3.44.6, 3.50.7) takes a WAL that is started over while a pass begins on one moved in full for
+ * moved, too, and its pages are lost. The writer sees to that.
+ *
  * SQLite leaves the fsync to whoever moves the last page, which would be the writer again, for all
- * pages; so there is one after each pass. Nothing but time depends on it. */
+ * pages; so there is one after each pass. One that fails is not repeated: the kernel has dropped
+ * pages that the next would call written. Then nothing is moved any more, and all stays in the WAL.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -21,15 +27,16 @@ struct rec_mover {
     pthread_cond_t changed; /* of either */
     bool busy;
     bool closing;
+    bool failed;
 };
 
-/* A failure costs nothing: the pages stay in the WAL, and it is tried again. */
-static void pass(sqlite3 *handle) {
+/* False: the database file took no fsync. A move that fails is tried again. */
+static bool pass(sqlite3 *handle) {
     sqlite3_file *file = NULL;
     (void)sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (sqlite3_file_control(handle, NULL, SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
-        file != NULL && file->pMethods != NULL)
-        (void)file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    return sqlite3_file_control(handle, NULL, SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+           file == NULL || file->pMethods == NULL ||
+           file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) == SQLITE_OK;
 }
 
 static void *mover_main(void *context) {
@@ -41,9 +48,13 @@ static void *mover_main(void *context) {
         if (!mover->busy)
             break;
         (void)pthread_mutex_unlock(&mover->lock);
-        pass(mover->db.handle);
+        bool synced = pass(mover->db.handle);
+        if (!synced)
+            rec_log_event(REC_LOG_ERROR, "database_not_synced",
+                          "the disk refused an fsync; rows stay in the WAL until the next start");
         (void)pthread_mutex_lock(&mover->lock);
         mover->busy = false;
+        mover->failed = mover->failed || !synced;
         (void)pthread_cond_broadcast(&mover->changed);
     }
     (void)pthread_mutex_unlock(&mover->lock);
@@ -128,6 +139,13 @@ bool rec_mover_busy(struct rec_mover *mover) {
     bool busy = mover->busy;
     (void)pthread_mutex_unlock(&mover->lock);
     return busy;
+}
+
+bool rec_mover_failed(struct rec_mover *mover) {
+    (void)pthread_mutex_lock(&mover->lock);
+    bool failed = mover->failed;
+    (void)pthread_mutex_unlock(&mover->lock);
+    return failed;
 }
 
 void rec_mover_wait(struct rec_mover *mover) {

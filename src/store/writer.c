@@ -28,7 +28,8 @@ enum {
     PROBE_WAIT_NS = NS_PER_S,
     /* Pages in the WAL that are moved to the database at once, and not before: a commit of single
      * interactions writes a page a row, mostly the same thousands of pages again and again, and
-     * each is moved once. 40 MB, which a start after a crash reads in a tenth of a second. */
+     * each is moved once. 40 MB, which a start after a crash reads in a tenth of a second; it may
+     * become five times that before the writer waits. */
     MOVED_PAGES = 10000,
     MOVED_PASSES = 2, /* beside the writer; the second moves what came during the first */
     /* So many more, and the writer waits: then the disk is slower than what is written. */
@@ -68,6 +69,8 @@ struct rec_writer {
     int wal_pages;           /* as the last commit left it */
     int move_at_pages;       /* the next step of moving it comes at so many */
     int passes;              /* of the mover, since the WAL was moved or started over */
+    bool moved;              /* perhaps all of the WAL: the mover was busy, or it was truncated */
+    bool grown;              /* the group under way wrote pages */
     bool truncate_due;       /* erased data is still in the WAL */
     uint64_t truncate_at_ns; /* not before */
     size_t last_group_writes;
@@ -212,8 +215,15 @@ static bool erases(const struct rec_writer *writer) {
 }
 
 /* Until the WAL is emptied, what was erased can still be read from it. A reader in the middle of a
- * scan holds that up: then it is tried again later, and the erasing request does not wait. */
+ * scan holds that up, and so does a pass of the mover: then it is tried again later, and the
+ * erasing request does not wait. */
 static void truncate_wal(struct rec_writer *writer) {
+    writer->moved = true;
+    if (rec_mover_busy(writer->mover) || rec_mover_failed(writer->mover)) {
+        writer->truncate_due = true;
+        writer->truncate_at_ns = rec_clock_monotonic_ns() + TRUNCATE_RETRY_NS;
+        return;
+    }
     (void)sqlite3_busy_timeout(writer->session.db.handle, 0);
     writer->truncate_due = rec_session_truncate(&writer->session, NULL) != REC_OK;
     (void)sqlite3_busy_timeout(writer->session.db.handle, REC_DATABASE_BUSY_MS);
@@ -229,6 +239,7 @@ static int on_commit(void *context, sqlite3 *handle, const char *database, int p
         writer->passes = 0;
     }
     writer->wal_pages = pages;
+    writer->grown = true;
     return SQLITE_OK;
 }
 
@@ -237,13 +248,15 @@ static int on_commit(void *context, sqlite3 *handle, const char *database, int p
  * others write: so the last of it, some hundred pages, is the writer's. A reader in the middle of a
  * scan holds that up; then it is tried again when the WAL has grown by as much once more. */
 static void move_wal(struct rec_writer *writer) {
-    if (writer->wal_pages < writer->move_at_pages)
+    if (writer->wal_pages < writer->move_at_pages || rec_mover_failed(writer->mover))
         return;
     if (writer->wal_pages >= writer->move_at_pages + WAITING_PAGES)
         rec_mover_wait(writer->mover);
     if (rec_mover_busy(writer->mover))
         return;
     if (writer->passes < MOVED_PASSES) {
+        if (writer->moved || !writer->grown)
+            return; /* perhaps nothing is left to move: no pass may begin then (mover.c) */
         writer->passes++;
         rec_mover_start(writer->mover);
         return;
@@ -294,6 +307,8 @@ static enum rec_status commit_group(struct rec_writer *writer, struct rec_error 
 static void run_group(struct rec_writer *writer) {
     struct rec_error err = {0};
     uint64_t start_ns = rec_clock_monotonic_ns();
+    writer->moved = rec_mover_busy(writer->mover);
+    writer->grown = false;
     enum rec_status st = commit_group(writer, &err);
     uint64_t end_ns = rec_clock_monotonic_ns();
 
@@ -458,12 +473,15 @@ enum rec_status rec_writer_lend(struct rec_writer *writer, struct rec_session **
     (void)pthread_mutex_lock(&writer->lock);
     if (writer->lent)
         st = rec_error_set(err, REC_CONFLICT, "an import is running already");
+    else if (rec_mover_failed(writer->mover))
+        st = rec_error_set(err, REC_IO, "the disk has refused an fsync; restart the service");
     else
         writer->lent = true;
     while (st == REC_OK && (writer->working || writer->head != NULL))
         (void)pthread_cond_wait(&writer->ended, &writer->lock);
     (void)pthread_mutex_unlock(&writer->lock);
     if (st == REC_OK) {
+        rec_mover_wait(writer->mover); /* both would move */
         (void)sqlite3_wal_autocheckpoint(writer->session.db.handle, IMPORT_MOVED_PAGES);
         *out = &writer->session;
     }
@@ -544,8 +562,11 @@ void rec_writer_destroy(struct rec_writer **writer_pointer) {
     struct rec_writer *writer = *writer_pointer;
     if (writer == NULL)
         return;
-    rec_mover_destroy(&writer->mover);
+    rec_mover_wait(writer->mover);
+    (void)sqlite3_db_config(writer->session.db.handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+                            (int)rec_mover_failed(writer->mover), NULL);
     truncate_wal(writer);
+    rec_mover_destroy(&writer->mover);
     rec_database_close(&writer->session.db);
     rec_recent_destroy(&writer->session.users);
     rec_recent_destroy(&writer->session.items);

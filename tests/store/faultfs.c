@@ -27,6 +27,7 @@ struct file {
     sqlite3_file base;
     struct image *image; /* NULL: shared memory and the like */
     sqlite3_file *real;
+    bool database; /* and not its WAL */
 };
 
 static sqlite3_vfs *real_fs;
@@ -36,6 +37,7 @@ static struct image images[FILES_MAX];
 static long fail_at = -1;
 static unsigned fail_kinds;
 static bool fail_lasting, fail_full, failed;
+static size_t database_syncs;
 
 /* ---- faults ------------------------------------------------------------------------ */
 
@@ -58,6 +60,13 @@ void faultfs_stop_failing(void) {
 bool faultfs_failed(void) {
     (void)pthread_mutex_lock(&lock);
     bool result = failed;
+    (void)pthread_mutex_unlock(&lock);
+    return result;
+}
+
+size_t faultfs_database_syncs(void) {
+    (void)pthread_mutex_lock(&lock);
+    size_t result = database_syncs;
     (void)pthread_mutex_unlock(&lock);
     return result;
 }
@@ -247,14 +256,15 @@ static int fault_truncate(sqlite3_file *file, sqlite3_int64 bytes) {
 }
 static int fault_sync(sqlite3_file *file, int flags) {
     struct image *image = ((struct file *)file)->image;
+    bool database = ((struct file *)file)->database;
     (void)flags;
-    if (fault(FAULTFS_SYNC))
-        return SQLITE_IOERR_FSYNC;
     (void)pthread_mutex_lock(&lock);
-    if (image != NULL)
+    database_syncs += database;
+    bool due = fault_due(FAULTFS_SYNC) || (database && fault_due(FAULTFS_SYNC_DATABASE));
+    if (!due && image != NULL)
         image_sync(image);
     (void)pthread_mutex_unlock(&lock);
-    return SQLITE_OK;
+    return due ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 static int fault_size(sqlite3_file *file, sqlite3_int64 *bytes) {
     return real_of(file)->pMethods->xFileSize(real_of(file), bytes);
@@ -319,6 +329,7 @@ static int fault_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *out, int
     if (file->real->pMethods == NULL)
         return code;
     file->base.pMethods = &methods;
+    file->database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) != 0) {
         (void)pthread_mutex_lock(&lock);
         file->image = image_of(name);

@@ -8,7 +8,13 @@
  * recorded and not done: they are what is tested, and slow. */
 void faultfs_install(void);
 
-enum faultfs_kind { FAULTFS_WRITE = 1, FAULTFS_SYNC = 2, FAULTFS_TRUNCATE = 4, FAULTFS_READ = 8 };
+enum faultfs_kind {
+    FAULTFS_WRITE = 1,
+    FAULTFS_SYNC = 2,
+    FAULTFS_TRUNCATE = 4,
+    FAULTFS_READ = 8,
+    FAULTFS_SYNC_DATABASE = 16 /* of the database file, not of its WAL */
+};
 
 /* Makes the n-th operation from now (0 is the next) of the kinds fail, and `lasting`: all after
  * it too. `full`: as a full disk. */
@@ -16,6 +22,8 @@ void faultfs_fail_at(long n, unsigned kinds, bool lasting, bool full);
 void faultfs_stop_failing(void);
 /* Whether the fault has happened since faultfs_fail_at. */
 bool faultfs_failed(void);
+/* How often a database file was to be synced so far. */
+size_t faultfs_database_syncs(void);
 
 /* Writes to `path` (and `path`-wal) what the disk may hold of the database at `source` if the
  * power went now: all that was synced, and of what was written since, sectors picked by the

@@ -1,17 +1,23 @@
 /* Goal: the WAL is moved into the database and started over while writes go on, so that it does not
  * grow with what is written; a reader in the middle of a scan holds that up and no longer than it
  * scans; what was answered is on disk at every moment of it.
+ * No pass begins where nothing may be left to move, and none after an fsync that failed.
  * How: thousands of items with long titles that change with every write fill the WAL with pages.
  * Bytes 12 to 15 of the WAL are a number that rises each time it starts over. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
+#include "faultfs.h"
 #include "support.h"
 
 enum {
-    ITEMS = 4000,   /* about 600 pages */
-    FILLING = 25,   /* writes that fill the WAL to where it is moved, and more */
-    WRITES_MAX = 80 /* 190 MB of WAL: far more than it takes to move it and start over */
+    ITEMS = 4000, /* about 600 pages */
+    MOVED_PAGES = 10000,
+    FRAME_BYTES = 4096 + 24, /* a page in the WAL */
+    FILLING = 25,            /* writes that fill the WAL to where it is moved, and more */
+    WRITES_MAX = 80          /* 190 MB of WAL: far more than it takes to move it and start over */
 };
 
 struct titles {
@@ -143,8 +149,85 @@ static void test_beside_a_scan(void **state) {
     place_remove(&place);
 }
 
+/* ---- passes ----------------------------------------------------------------------------- */
+
+static bool wal_exists(const struct place *place, struct stat *found) {
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s-wal", place->path);
+    return stat(path, found) == 0;
+}
+
+/* Until the WAL is moved. */
+static void fill(struct rec_store *store, const struct place *place) {
+    struct stat wal;
+    do {
+        write_titles(store);
+        assert_true(wal_exists(place, &wal));
+    } while (wal.st_size < (off_t)MOVED_PAGES * FRAME_BYTES);
+}
+
+static void wait_for_syncs(size_t count) {
+    while (faultfs_database_syncs() < count)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* A pass that moves all there is: one sync is SQLite's, one the mover's. */
+static size_t syncs_with(unsigned refused) {
+    struct place place = place_make();
+    struct rec_store *store = store_open(&place);
+    struct waiting waiting;
+    size_t before = faultfs_database_syncs();
+    fill(store, &place);
+    wait_for_syncs(before + 2);
+    for (unsigned i = 0; i < refused; i++)
+        assert_int_equal(write_delete(store, &waiting, REC_WRITE_USER_ERASE, "nobody"),
+                         REC_NOT_FOUND);
+    rec_store_close(&store);
+    faultfs_forget(place.path);
+    place_remove(&place);
+    return faultfs_database_syncs() - before;
+}
+
+/* SQLite's bug is in a moment of a pass that begins when all is moved; that there is none, its
+ * syncs tell. */
+static void test_nothing_written(void **state) {
+    (void)state;
+    assert_int_equal(syncs_with(0), syncs_with(20));
+}
+
+static void test_refused_sync(void **state) {
+    (void)state;
+    struct place place = place_make();
+    struct rec_store *store = store_open(&place);
+    struct stat wal;
+    size_t before = faultfs_database_syncs();
+    faultfs_fail_at(1, FAULTFS_SYNC_DATABASE, false, false);
+    fill(store, &place);
+    wait_for_syncs(before + 2);
+    assert_true(faultfs_failed());
+    write_titles(store); /* starts over: SQLite's own sync went well, and all was moved */
+    unsigned first = starts(&place);
+    for (unsigned i = 0; i < 2 * FILLING; i++)
+        write_titles(store);
+    assert_int_equal(starts(&place), first);
+    rec_store_close(&store);
+    assert_int_equal(faultfs_database_syncs(), before + 2);
+    assert_true(wal_exists(&place, &wal) && wal.st_size > 0);
+    check_copy(&place);
+    faultfs_forget(place.path);
+    place_remove(&place);
+}
+
+static int install(void **state) {
+    (void)state;
+    faultfs_install();
+    return 0;
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_starts_over),
-                                       cmocka_unit_test(test_beside_a_scan)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_starts_over), cmocka_unit_test(test_beside_a_scan),
+        cmocka_unit_test_setup(test_nothing_written, install), /* from here on */
+        cmocka_unit_test(test_refused_sync)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
