@@ -1,7 +1,7 @@
 #!/bin/sh
 # From a fresh Debian 12 to lists over HTTP: packages, build, data, import, training, daemon.
 #
-#   deploy/quickstart.sh          (again: keeps everything and starts the present build)
+#   deploy/quickstart.sh          (again: keeps what was recorded, imports the films and their ratings anew, starts the present build)
 #   deploy/quickstart.sh stop
 #
 # RECSYSD_MOVIELENS_DIR  a folder with ratings.csv and movies.csv; otherwise MovieLens latest-small is

@@ -55,7 +55,8 @@ size_t rec_pairs_slice_carve(const struct rec_pairs_spec *spec, size_t n, float 
             slice->back[l] = take(block, &used, spec->hidden[l], slice->lanes);
     }
     slice->back[0] = slice->items;
-    slice->back[0].data += block == NULL ? 0 : spec->product * slice->lanes;
+    if (block != NULL)
+        slice->back[0].data += spec->product * slice->lanes;
     slice->back[0].rows = spec->hidden[0];
     slice->z = take(block, &used, 1, slice->lanes).data;
     return used;

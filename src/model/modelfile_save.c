@@ -135,7 +135,7 @@ enum rec_status rec_modelfile_save(const struct rec_model *model, const struct r
     if (st != REC_OK)
         return st;
 
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (fd < 0)
         return rec_error_set(err, REC_IO, "cannot create %.*s: %s", FILE_PATH_SHOWN, temp,
                              strerror(errno));

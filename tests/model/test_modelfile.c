@@ -83,6 +83,9 @@ static void test_round_trip(void **state) {
     assert_int_equal(rec_params_set(&model->params, "loss=bce", &err), REC_OK);
 
     assert_int_equal(rec_modelfile_save(model, &info, in_folder("round", path), &err), REC_OK);
+    struct stat file; /* some families keep histories: as private as the database */
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & (S_IRWXO | S_IWGRP), 0);
     assert_int_equal(rec_alloc_live(), live);
     assert_int_equal(
         rec_modelfile_load(path, toy_families, info.database, TOY_ITEMS, &back, &read, &err),
